@@ -1,0 +1,31 @@
+/** Where the bridge's configuration comes from. */
+import { existsSync, readFileSync } from "node:fs";
+import type { BrokerSettings } from "../bridge/config.ts";
+import { type BridgeConfig, defaultBridgeConfig, parseBridgeConfig } from "../bridge/config.ts";
+import { describeError, MillraceError } from "../functions/core/errors.ts";
+
+/** Read from the working directory when it is there and no other file is named. */
+const DEFAULT_FILE = "bridge.yaml";
+
+export interface BridgeFile {
+  /** Undefined: there is none, and the settings alone say which sources there are. */
+  readonly path: string | undefined;
+  readonly config: BridgeConfig;
+}
+
+/** @throws MillraceError `invalid-settings` when the file named cannot be read, or naming everything that is wrong in it. */
+export function readBridgeFile(settings: BrokerSettings, named: string | undefined): BridgeFile {
+  const path = named ?? (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined);
+  if (path === undefined) return { path, config: defaultBridgeConfig(settings) };
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new MillraceError(
+      "invalid-settings",
+      `Cannot read bridge configuration "${path}": ${describeError(cause)}, expected a readable file`,
+      { cause },
+    );
+  }
+  return { path, config: parseBridgeConfig(text, settings) };
+}

@@ -1,0 +1,85 @@
+/** `millrace check`: every problem of the settings and of bridge.yaml at once. */
+import type { Command } from "commander";
+import { describeError, MillraceError } from "../../functions/core/errors.ts";
+import {
+  type Environment,
+  readSettings,
+  type Settings,
+  settingsTable,
+} from "../../functions/core/settings.ts";
+import { maskUrls } from "../../functions/runtimes/node/logger.ts";
+import { requireAuthentication } from "../../functions/runtimes/node/open-authenticator.ts";
+import { type BridgeFile, readBridgeFile } from "../bridge-file.ts";
+import { helpSettings, type SettingName } from "../context.ts";
+
+interface CheckOptions {
+  /** Path of bridge.yaml. */
+  readonly config?: string;
+  /** Show the effective settings. */
+  readonly print?: boolean;
+}
+
+const SECRETS: readonly string[] = ["JWT_SECRET"] satisfies SettingName[];
+
+/** The lines to print when all is well. @throws MillraceError `invalid-settings` naming every problem of both. */
+function check(env: Environment, options: CheckOptions): string[] {
+  const problems: string[] = [];
+  const attempt = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof MillraceError && error.code === "invalid-settings")) throw error;
+      problems.push(describeError(error));
+      return undefined;
+    }
+  };
+  const settings = attempt(() => readSettings(env));
+  // A setting that is wrong has been said already: here it only counts that it is there.
+  const brokers = settings ?? {
+    NATS_URL: env.NATS_URL || undefined,
+    BROKER_ADDR: env.BROKER_ADDR || undefined,
+  };
+  const bridge = attempt(() => readBridgeFile(brokers, options.config));
+  if (settings === undefined || bridge === undefined) {
+    throw new MillraceError("invalid-settings", problems.join("\n"));
+  }
+  attempt(() => requireAuthentication(settings));
+  const [refusal] = problems;
+  return [
+    ...(options.print ? effective(settings) : []),
+    "settings: valid",
+    describeBridge(bridge),
+    ...(refusal === undefined ? [] : [`note: millrace serve would refuse them. ${refusal}`]),
+  ];
+}
+
+function effective(settings: Settings): string[] {
+  const values = settings as Readonly<Record<string, unknown>>;
+  return settingsTable().map(({ name }) => {
+    const value = values[name];
+    if (value === undefined) return `${name}=`;
+    return `${name}=${SECRETS.includes(name) ? "***" : maskUrls(String(value))}`;
+  });
+}
+
+function describeBridge({ path, config }: BridgeFile): string {
+  const sources = config.sources.map(
+    ({ name, kind, enabled }) => `${name} (${kind}${enabled ? "" : ", off"})`,
+  );
+  return `${path ?? "bridge, without a bridge.yaml"}: valid, sources: ${sources.join(", ") || "none"}`;
+}
+
+export function addCheckCommand(program: Command): void {
+  const command = program
+    .command("check")
+    .description("validate the settings and bridge.yaml, naming every problem at once")
+    .option("--config <file>", "sources and rules (default: bridge.yaml here, if there is one)")
+    .option("--print", "show the effective settings, secrets masked")
+    .action((options: CheckOptions) => {
+      for (const line of check(process.env, options)) console.log(line);
+    });
+  helpSettings(
+    command,
+    settingsTable().map(({ name }) => name as SettingName),
+  );
+}

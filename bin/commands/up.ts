@@ -1,0 +1,144 @@
+/** `millrace up`: the whole pipeline in one process on embedded parts. What `npm start` runs. */
+import type { Command } from "commander";
+import { type BridgeConfig, defaultBridgeConfig } from "../../bridge/config.ts";
+import { startBridge } from "../../bridge/main.ts";
+import { produceToBroker } from "../../bridge/producers/produce-to.ts";
+import { backoffMs, sleep } from "../../functions/core/backoff.ts";
+import { describeError } from "../../functions/core/errors.ts";
+import { parseCompanyId } from "../../functions/core/ids.ts";
+import type { Logger } from "../../functions/core/logger.ts";
+import { isLoopback, type Settings } from "../../functions/core/settings.ts";
+import type { EventLog } from "../../functions/ports/event-log.ts";
+import { authority } from "../../functions/runtimes/node/host.ts";
+import { openAuthenticator } from "../../functions/runtimes/node/open-authenticator.ts";
+import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
+import { startServer } from "../../functions/runtimes/node/server.ts";
+import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
+import { buildPages } from "../../web/build.ts";
+import { readBridgeFile } from "../bridge-file.ts";
+import {
+  BROKER_SETTINGS,
+  type Context,
+  HTTP_SETTINGS,
+  helpSettings,
+  openContext,
+  STORE_SETTINGS,
+} from "../context.ts";
+import { openBroker } from "./broker.ts";
+
+const COMPANIES = ["acme", "globex"].map(parseCompanyId);
+/** Messages a second of one company: enough to see something move, few enough to read. */
+const DEMO = [
+  { useCase: "metrics", ratePerSecond: 3 },
+  { useCase: "telemetry", ratePerSecond: 2 },
+] as const;
+/** The bridge's source on the embedded broker. */
+const EMBEDDED = "embedded";
+/** Milliseconds over which clients are sent away: whoever pressed Ctrl-C is waiting. */
+const DRAIN_MS = 500;
+
+interface UpOptions {
+  /** Path of bridge.yaml. */
+  readonly config?: string;
+}
+
+/** Resolves when the signal has aborted and everything is stored and closed. Prints the ready line alone. */
+export async function runUp(
+  { settings: given, logger, print, signal }: Context,
+  { config }: UpOptions = {},
+): Promise<void> {
+  const settings: Settings = {
+    ...given,
+    AUTH_MODE: given.AUTH_MODE ?? (isLoopback(given.HOST) ? "none" : "jwt"),
+    DRAIN_MS: Math.min(given.DRAIN_MS, DRAIN_MS),
+  };
+  openAuthenticator(settings);
+  const file = readBridgeFile(settings, config);
+  const pages = await buildPages();
+
+  // Ends in the opposite order: producers, bridge, server, broker, store.
+  await using store = await openStore({ settings, logger });
+  if (!(await whenUp(store, signal))) return;
+  const { log, deadLetters } = store;
+  logger.info(
+    {},
+    `Events are kept ${settings.REDIS_URL === undefined ? `in ${settings.DATA_DIR}` : "in Redis"}`,
+  );
+  await using broker = await openBroker(settings, logger);
+  const address = authority(settings.HOST, broker.tcpPort);
+  let stats = () => [] as ReturnType<ReturnType<typeof startBridge>["stats"]>;
+  await using server = await startServer({ settings, store, pages, logger, sources: () => stats() });
+  await using bridge = startBridge({ config: withEmbedded(file.config, address), log, deadLetters, logger });
+  stats = bridge.stats;
+  // Before the producers begin, so that this run's first event cannot be missed.
+  const tips = await Promise.all(COMPANIES.map((company) => log.tip(company)));
+  await using _producers = startDemo(address, logger, signal);
+  const hasStored = () => bridge.stats().some(({ name, appended }) => name === EMBEDDED && appended > 0);
+  await firstEvent(log, tips, hasStored, signal);
+  if (signal.aborted) return;
+
+  logger.info({}, `Open ${server.url} in a browser; Ctrl-C stops`);
+  if (settings.AUTH_MODE === "jwt")
+    logger.info({}, "A token to look around: npx millrace token --company acme");
+  print(`millrace ready ${server.url}`);
+  await aborted(signal);
+  logger.info({}, "Stopping; a second Ctrl-C stops at once");
+}
+
+/** The sources there are anyway, and one on the embedded broker. */
+function withEmbedded({ sources }: BridgeConfig, address: string): BridgeConfig {
+  const own = defaultBridgeConfig({ NATS_URL: undefined, BROKER_ADDR: address }).sources;
+  return { sources: [...own.map((source) => ({ ...source, name: EMBEDDED })), ...sources] };
+}
+
+/** Demo producers over TCP, as a stranger's would be. Disposing waits for them; the signal ends them. */
+function startDemo(addr: string, logger: Logger, signal: AbortSignal): AsyncDisposable {
+  const stop = new AbortController();
+  const ended = AbortSignal.any([signal, stop.signal]);
+  const running = COMPANIES.flatMap((company) =>
+    DEMO.map(async (demo) => {
+      for (let attempt = 0; !ended.aborted; attempt++) {
+        try {
+          await produceToBroker({ addr, companies: [company], ...demo, signal: ended, logger });
+        } catch (error) {
+          if (!ended.aborted)
+            logger.warn({ company, error: describeError(error) }, "Demo producer, trying again");
+        }
+        await sleep(backoffMs(attempt), ended);
+      }
+    }),
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+/** Resolves when one of the companies' logs has an entry after its tip that went through this process's own bridge, or on abort. */
+async function firstEvent(
+  log: EventLog,
+  tips: Awaited<ReturnType<EventLog["tip"]>>[],
+  hasStored: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = new AbortController();
+  const until = AbortSignal.any([signal, found.signal]);
+  const watch = async (company: (typeof COMPANIES)[number], index: number) => {
+    for await (const result of log.tail(company, tips[index]!, until)) {
+      // Another process may write to the same store: its events say nothing of this one.
+      if (result.kind === "events" && hasStored()) found.abort();
+    }
+  };
+  await Promise.all(COMPANIES.map(watch));
+}
+
+export function addUpCommand(program: Command): void {
+  const command = program
+    .command("up")
+    .description("run the whole pipeline in one process with demo producers, until stopped (npm start)")
+    .option("--config <file>", "further sources (default: bridge.yaml here, if there is one)")
+    .action((options: UpOptions) => runUp(openContext(), options));
+  helpSettings(command, [...HTTP_SETTINGS, ...BROKER_SETTINGS, ...STORE_SETTINGS, "NATS_URL", "BROKER_ADDR"]);
+}

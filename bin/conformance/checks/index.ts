@@ -1,0 +1,39 @@
+/** Every check, in the order they are run and reported. */
+import type { Check } from "../check.ts";
+import { authChecks } from "./auth.ts";
+import { cursorChecks } from "./cursor.ts";
+import { filterChecks } from "./filters.ts";
+import { gapChecks } from "./gap.ts";
+import { headerChecks } from "./headers.ts";
+import { heartbeatChecks } from "./heartbeat.ts";
+import { historyChecks } from "./history.ts";
+import { injectionChecks } from "./injection.ts";
+import { liveChecks } from "./live.ts";
+import { orderChecks } from "./order.ts";
+import { refusalChecks } from "./refusal.ts";
+import { resumeChecks } from "./resume.ts";
+import { serviceChecks } from "./service.ts";
+import { slowChecks } from "./slow.ts";
+import { statusChecks } from "./status.ts";
+import { tenantChecks } from "./tenant.ts";
+import { wireChecks } from "./wire.ts";
+
+export const CHECKS: readonly Check[] = [
+  ...wireChecks,
+  ...headerChecks,
+  ...liveChecks,
+  ...resumeChecks,
+  ...cursorChecks,
+  ...gapChecks,
+  ...orderChecks,
+  ...injectionChecks,
+  ...filterChecks,
+  ...tenantChecks,
+  ...historyChecks,
+  ...statusChecks,
+  ...authChecks,
+  ...refusalChecks,
+  ...serviceChecks,
+  ...slowChecks,
+  ...heartbeatChecks,
+];

@@ -1,0 +1,72 @@
+/** What the commands share: settings, a logger, where results go, and how a failure becomes an exit code. */
+import type { Command } from "commander";
+import { CommanderError } from "commander";
+import { describeError, MillraceError } from "../functions/core/errors.ts";
+import type { Logger } from "../functions/core/logger.ts";
+import { readSettings, type Settings, settingsTable } from "../functions/core/settings.ts";
+import { createLogger } from "../functions/runtimes/node/logger.ts";
+import { stopSignal } from "../functions/runtimes/node/stop-signal.ts";
+
+export interface Context {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** A line of result on stdout; what happens on the way is the logger's. */
+  readonly print: (line: string) => void;
+  /** Aborts when the process is to end. */
+  readonly signal: AbortSignal;
+}
+
+/** The context of a command that runs until it is told to stop. @throws MillraceError `invalid-settings`. */
+export function openContext(): Context {
+  const settings = readSettings(process.env);
+  const logger = createLogger({ level: settings.LOG_LEVEL });
+  return { settings, logger, print: (line) => console.log(line), signal: stopSignal() };
+}
+
+/** The settings of the event log and its store. */
+export const STORE_SETTINGS = [
+  "REDIS_URL",
+  "DATA_DIR",
+  "REPLAY_RETENTION_MS",
+  "TODAY_TIMEZONE",
+] as const satisfies SettingName[];
+/** The settings of HTTP. */
+export const HTTP_SETTINGS = [
+  ...["PORT", "HOST", "STREAMING_ENABLED", "AUTH_MODE", "JWT_SECRET", "JWKS_URL", "JWT_ISSUER"],
+  ...["JWT_AUDIENCE", "HEARTBEAT_MS", "MAX_CONNECTION_AGE_MS", "IDLE_TIMEOUT_MS", "DRAIN_MS"],
+  ...["CONNECTION_BUFFER_EVENTS", "MAX_CONNECTIONS_PER_COMPANY", "CORS_ORIGINS"],
+] as SettingName[];
+/** The settings of the framed-TCP broker. */
+export const BROKER_SETTINGS = [
+  ...["HOST", "TCP_PORT", "HTTP_PORT", "DELIVERY_MODE", "MAX_CONSUMERS", "CONSUMER_CHANNEL_BUFFER_SIZE"],
+] as SettingName[];
+
+export type SettingName = keyof Settings;
+
+/** Ends a command's help with the settings it reads, in the order of the table. */
+export function helpSettings(command: Command, names: readonly SettingName[]): Command {
+  const read = new Set<string>([...names, "LOG_LEVEL"]);
+  const rows = settingsTable().filter(({ name }) => read.has(name));
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const lines = rows.map(({ name, fallback, meaning }) => {
+    const shown = fallback === "-" ? "" : ` (default: ${fallback})`;
+    return `  ${name.padEnd(width)}  ${meaning}${shown}`;
+  });
+  return command.addHelpText("after", `\nSettings (environment variables):\n${lines.join("\n")}`);
+}
+
+/** Reports what ended a command: 2 for bad usage or settings, 1 for a failure. */
+export function exitCodeOf(error: unknown): number {
+  // Commander has printed it, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const isUsage =
+    error instanceof MillraceError && (error.code === "invalid-settings" || error.code === "invalid-input");
+  if (isUsage) {
+    console.error(describeError(error));
+    return 2;
+  }
+  const logger = createLogger({ level: "error" });
+  const isOurs = error instanceof MillraceError;
+  logger.error(isOurs ? { code: error.code } : { err: error }, describeError(error));
+  return 1;
+}

@@ -1,0 +1,128 @@
+/**
+ * From a broker's message to an event, by the rules of bridge.yaml.
+ *
+ * A message may be a CloudEvent: structured (its body is the event in JSON, told by `specversion` or by the content type
+ * `application/cloudevents+json`) or binary (attributes in `ce-` headers, the body is the data; values percent-encoded, CloudEvents
+ * HTTP binding section 3.1.3.2, which the NATS binding follows). A structured event is read as the binary one it stands for, so a
+ * rule sees `ce-` headers and the data in both. What a CloudEvent says of its id, source, type, subject and time counts; of its
+ * company too, but where bridge.yaml has a rule for the company the two must agree.
+ *
+ * Everything else is found by locators, tried in order: the first that yields a value wins, and the last resort follows.
+ *
+ * | | locators by default | last resort |
+ * |---|---|---|
+ * | company | header `companyid`, field `companyId` | none: a dead letter |
+ * | type | none | the subject's type (core/subject.ts); without a subject the field `type` where it may be one, else `message` |
+ * | id | the broker's own, field `messageId`, field `id` | `content` where the broker delivers again, else `random` |
+ * | time | fields `ts`, `time`, `timestamp` | now |
+ *
+ * - A payload's `type` is not asked where there is a subject: it often says something else (`"type":"gauge"`), and the table from
+ *   subject to type is what readers filter by.
+ * - `content` is a SHA-256 of subject and body. A message delivered again has no other mark by which it can be known, and must be stored
+ *   once; the price is that two messages alike in every byte count as one.
+ * - `random` is right where nothing is delivered again (core NATS, framed TCP): two equal messages are two events there, a repeated
+ *   heartbeat as much as a CSV file sent twice. A producer that repeats itself after an error gives its messages an id.
+ * - A field `id` that names a thing rather than the message (`{"id":"order-7","state":"paid"}`) makes every later message of that
+ *   thing a duplicate: give the source a rule, such as `id: random`.
+ */
+import { describeError } from "../functions/core/errors.ts";
+import { type EventInput, isTime, parseEvent } from "../functions/core/event.ts";
+import { isEventType, quote } from "../functions/core/ids.ts";
+import { typeOfSubject } from "../functions/core/subject.ts";
+import type { Decode, RawMessage } from "../functions/ports/broker-source.ts";
+import { compile, type Find, field, type IdLocator, type Locator } from "./locator.ts";
+import { header, invalid, type View, viewMessage } from "./message-view.ts";
+
+/** Rules given replace the default locators of their attribute. */
+export interface DecodeRules {
+  readonly company?: readonly Locator[] | undefined;
+  readonly type?: readonly Locator[] | undefined;
+  readonly id?: readonly IdLocator[] | undefined;
+  readonly time?: readonly Locator[] | undefined;
+}
+
+export interface DecodeOptions {
+  /** The event's `source` where the message names none: `/<kind>/<name>`. */
+  readonly source: string;
+  readonly rules: DecodeRules;
+  /** The id of a message in which none is found. */
+  readonly lastResortId: "content" | "random";
+}
+
+const COMPANY_BY_DEFAULT: readonly Locator[] = [{ header: "companyid" }, { field: "companyId" }];
+const ID_BY_DEFAULT: readonly Locator[] = [{ field: "messageId" }, { field: "id" }];
+const TIME_BY_DEFAULT: readonly Locator[] = [{ field: "ts" }, { field: "time" }, { field: "timestamp" }];
+
+/** Never throws: what is wrong with a message is told in its `undecodable`. */
+export function createDecode({ source, rules, lastResortId }: DecodeOptions): Decode {
+  const company = (rules.company ?? COMPANY_BY_DEFAULT).map(compile);
+  const type = (rules.type ?? []).map(compile);
+  const id = [...(rules.id ?? ID_BY_DEFAULT), lastResortId].map(compile);
+  if (!rules.id) id.unshift(({ message }) => message.messageId);
+  const time = (rules.time ?? TIME_BY_DEFAULT).map(compile).map(onlyTimes);
+
+  const companyOf = (view: View): string | undefined => {
+    const stated = attribute(view, "companyid");
+    if (stated !== undefined && !rules.company) return stated;
+    const ruled = first(company, view);
+    // A message that says two companies belongs to none.
+    if (stated === undefined || ruled === undefined || ruled === stated) return ruled;
+    throw invalid("companyid", quote(stated), `${quote(ruled)}, by the rule of its source`);
+  };
+
+  const read = (message: RawMessage): EventInput => {
+    const view = viewMessage(message);
+    const subject = attribute(view, "subject") ?? (message.subject || undefined);
+    const common = { companyId: companyOf(view), subject, dataText: view.dataText };
+    const stated = {
+      source: attribute(view, "source"),
+      id: attribute(view, "id"),
+      type: attribute(view, "type")?.toLowerCase(),
+      time: attribute(view, "time") ?? first(time, view),
+    };
+    // A structured CloudEvent must have them all (CloudEvents 1.0, required attributes).
+    if (view.isStructured) return { ...common, ...stated };
+    return {
+      ...common,
+      source: stated.source ?? source,
+      id: stated.id ?? first(id, view),
+      type: stated.type ?? first(type, view)?.toLowerCase() ?? lastResortType(view),
+      time: stated.time,
+    };
+  };
+
+  return (message) => {
+    try {
+      return { event: parseEvent(read(message)) };
+    } catch (error) {
+      return { undecodable: { reason: describeError(error), message } };
+    }
+  };
+}
+
+/** An attribute the CloudEvent states. */
+function attribute(view: View, name: string): string | undefined {
+  return header(view, `ce-${name}`);
+}
+
+function onlyTimes(find: Find): Find {
+  return (view) => {
+    const text = find(view);
+    return isTime(text) ? text : undefined;
+  };
+}
+
+function lastResortType(view: View): string {
+  const { subject } = view.message;
+  if (subject) return typeOfSubject(subject);
+  const type = field(view, ["type"])?.toLowerCase();
+  return isEventType(type) ? type : "message";
+}
+
+function first(finds: readonly Find[], view: View): string | undefined {
+  for (const find of finds) {
+    const value = find(view);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}

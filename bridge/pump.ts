@@ -1,0 +1,130 @@
+/**
+ * From one source into the log: append, then ack, never the other way round. A batch the store does not take is held, and nothing
+ * more is taken from the broker, until it does: memory is one batch and what the source holds behind it.
+ */
+import { type BackoffOptions, backoffMs, sleep } from "../functions/core/backoff.ts";
+import { MillraceError } from "../functions/core/errors.ts";
+import type { MillraceEvent } from "../functions/core/event.ts";
+import type { Batch, BrokerSource, Undecodable } from "../functions/ports/broker-source.ts";
+import type { DeadLetter, DeadLetters } from "../functions/ports/dead-letters.ts";
+import type { EventLog } from "../functions/ports/event-log.ts";
+import type { SourceMonitor } from "./source-monitor.ts";
+
+/** Milliseconds after the abort in which what is in hand may still be stored. */
+const GRACE_MS = 5000;
+
+export interface PumpDeps {
+  readonly log: Pick<EventLog, "append">;
+  readonly deadLetters: Pick<DeadLetters, "put">;
+  readonly monitor: SourceMonitor;
+  /** Between tries to store. */
+  readonly backoff?: BackoffOptions;
+  /** Default 5000 ms. */
+  readonly graceMs?: number;
+}
+
+/**
+ * Runs until the source ends. After the abort the batch in hand is stored if the store takes it at once, and given back if not.
+ * @throws what the source throws.
+ */
+export async function pump(source: BrokerSource, deps: PumpDeps, signal: AbortSignal): Promise<void> {
+  const { stats } = deps.monitor;
+  const grace = graceAfter(signal, deps.graceMs ?? GRACE_MS);
+  try {
+    for await (const batch of source.deliveries(signal)) {
+      stats.received += batch.deliveries.length;
+      stats.oldestUnackedAtMs = Date.now();
+      const refusal = await store(source.name, batch, deps, signal, grace.over);
+      stats.oldestUnackedAtMs = undefined;
+      if (refusal === undefined) {
+        await batch.ack();
+      } else {
+        await batch.nack(refusal);
+        return;
+      }
+    }
+  } finally {
+    grace.end();
+  }
+}
+
+/** Resolves when everything is stored; with the last error when the signal aborted first. */
+async function store(
+  name: string,
+  batch: Batch,
+  { log, deadLetters, monitor, backoff }: PumpDeps,
+  signal: AbortSignal,
+  graceOver: Promise<never>,
+): Promise<unknown> {
+  const { stats } = monitor;
+  const events: MillraceEvent[] = [];
+  const letters: DeadLetter[] = [];
+  for (const delivery of batch.deliveries) {
+    if ("event" in delivery) events.push(delivery.event);
+    else letters.push(deadLetter(name, delivery.undecodable));
+  }
+  // Apart from each other: a letter put twice is there twice.
+  const steps = [
+    async () => {
+      if (events.length === 0) return;
+      const appended = await log.append(events);
+      const fresh = appended.filter(({ isNew }) => isNew).length;
+      stats.appended += fresh;
+      stats.duplicates += appended.length - fresh;
+    },
+    async () => {
+      if (letters.length === 0) return;
+      await deadLetters.put(letters);
+      stats.deadLettered += letters.length;
+    },
+  ];
+  for (const step of steps) {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await Promise.race([step(), graceOver]);
+        if (attempt > 0) monitor.storeRecovered();
+        break;
+      } catch (error) {
+        monitor.storeFailed(error);
+        // What cannot be repaired by waiting (a full disk, a lost right) is waited for too: an operator can, and the messages stay.
+        if (!signal.aborted) await sleep(backoffMs(attempt, backoff), signal);
+        if (signal.aborted) return error;
+      }
+    }
+  }
+  return undefined;
+}
+
+function deadLetter(source: string, { reason, message }: Undecodable): DeadLetter {
+  return {
+    source,
+    reason,
+    subject: message.subject,
+    headers: message.headers,
+    bodyBase64: Buffer.from(message.body).toString("base64"),
+    time: new Date().toISOString(),
+  };
+}
+
+/** A promise that rejects `ms` after the abort. */
+function graceAfter(signal: AbortSignal, ms: number): { over: Promise<never>; end(): void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => {});
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const begin = () => {
+    timer = setTimeout(() => {
+      reject(
+        new MillraceError("unavailable", `Cannot store messages: no answer, expected one within ${ms} ms`),
+      );
+    }, ms);
+  };
+  signal.addEventListener("abort", begin, { once: true });
+  if (signal.aborted) begin();
+  return {
+    over: promise,
+    end() {
+      signal.removeEventListener("abort", begin);
+      clearTimeout(timer);
+    },
+  };
+}

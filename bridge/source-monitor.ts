@@ -1,0 +1,126 @@
+/** What one source is doing, in numbers and in log lines: a failure is logged when it begins and when it is over, not at every try. */
+import { describeError, MillraceError } from "../functions/core/errors.ts";
+import type { Logger } from "../functions/core/logger.ts";
+
+/** Milliseconds between two warnings about dropped messages. */
+const WARNING_EVERY_MS = 10_000;
+
+/** Counts are since the start. */
+export interface SourceStats {
+  readonly name: string;
+  readonly kind: string;
+  /** `starting` until the first connection; `stopped` when the bridge was closed. */
+  state: "starting" | "up" | "down" | "stopped";
+  /** Why it is down, or why messages cannot be stored; undefined while all is well. */
+  lastError: string | undefined;
+  /** Messages taken from the broker. */
+  received: number;
+  /** Events new in the log. */
+  appended: number;
+  /** Events the log had already. */
+  duplicates: number;
+  /** Messages put into the dead letters. */
+  deadLettered: number;
+  /** Messages lost because the broker knows no back-pressure or no acks. */
+  dropped: number;
+  /** Appends and dead-letter writes tried again. */
+  retries: number;
+  /** Connections tried again. */
+  reconnects: number;
+  /** When the batch in work was taken, milliseconds since 1970: far in the past means the log does not answer. */
+  oldestUnackedAtMs: number | undefined;
+}
+
+/** What a source tells while it runs. */
+export interface SourceEvents {
+  /** It is connected and would get a message now. */
+  connected(): void;
+  /** Messages were lost, by the source's own decision. */
+  dropped(messages: number): void;
+}
+
+export interface SourceMonitor extends SourceEvents {
+  readonly stats: SourceStats;
+  /** The source ended. */
+  disconnected(error: unknown): void;
+  /** The store refused. */
+  storeFailed(error: unknown): void;
+  /** The store took what it had refused. */
+  storeRecovered(): void;
+  stopped(): void;
+}
+
+export function createSourceMonitor(name: string, kind: string, logger: Logger): SourceMonitor {
+  const stats: SourceStats = {
+    name,
+    kind,
+    state: "starting",
+    lastError: undefined,
+    received: 0,
+    appended: 0,
+    duplicates: 0,
+    deadLettered: 0,
+    dropped: 0,
+    retries: 0,
+    reconnects: 0,
+    oldestUnackedAtMs: undefined,
+  };
+  let connectionError: unknown;
+  let storeError: unknown;
+  let droppedSinceWarning = 0;
+  let warnedAtMs = 0;
+
+  return {
+    stats,
+    connected() {
+      logger.info(
+        { source: name, kind },
+        connectionError === undefined ? "Source is up" : "Source is up again",
+      );
+      connectionError = undefined;
+      stats.lastError = storeError === undefined ? undefined : describeError(storeError);
+      stats.state = "up";
+    },
+    disconnected(error) {
+      const text = describeError(error);
+      if (isNews(connectionError, error)) {
+        logger.warn({ source: name, kind, error: text }, "Source is down, trying again");
+      }
+      connectionError = error;
+      stats.lastError = text;
+      stats.state = "down";
+      stats.reconnects++;
+    },
+    storeFailed(error) {
+      const text = describeError(error);
+      if (isNews(storeError, error)) {
+        logger.warn({ source: name, error: text }, "Cannot store messages, holding them and trying again");
+      }
+      storeError = error;
+      stats.lastError = text;
+      stats.retries++;
+    },
+    storeRecovered() {
+      logger.info({ source: name }, "Messages are stored again");
+      storeError = undefined;
+      stats.lastError = connectionError === undefined ? undefined : describeError(connectionError);
+    },
+    dropped(messages) {
+      stats.dropped += messages;
+      droppedSinceWarning += messages;
+      if (Date.now() - warnedAtMs < WARNING_EVERY_MS) return;
+      logger.warn({ source: name, messages: droppedSinceWarning }, "Messages were dropped");
+      droppedSinceWarning = 0;
+      warnedAtMs = Date.now();
+    },
+    stopped() {
+      stats.state = "stopped";
+    },
+  };
+}
+
+/** A failure of another kind is news; the same again, in other words or not, is not. */
+function isNews(last: unknown, error: unknown): boolean {
+  const code = (thrown: unknown) => (thrown instanceof MillraceError ? thrown.code : "");
+  return last === undefined || code(last) !== code(error);
+}

@@ -1,0 +1,133 @@
+/**
+ * A durable pull consumer of a JetStream stream, with explicit acks. At least once: what was not acked is delivered again, to this
+ * bridge or another one on the same durable, at once after a `nack` and after the ack wait when a bridge was killed. While messages are
+ * held their ack wait is renewed, so a slow store causes no redelivery.
+ *
+ * An ack is sent and not waited for: one that is lost with the connection costs a redelivery, which the log knows to be a duplicate.
+ *
+ * The stream must exist. The consumer is made when it is missing and used as it is when it exists, so that an operator's settings stand.
+ */
+import { type Consumer, type ConsumerMessages, type JsMsg, jetstream } from "@nats-io/jetstream";
+import { millis, nanos } from "@nats-io/transport-node";
+import type { Logger } from "../../functions/core/logger.ts";
+import type { BrokerSource, Decode, Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
+import { BATCH_MESSAGES, createIntake } from "../intake.ts";
+import { closeNats, connectNats, natsError, rawNatsMessage } from "../nats-connection.ts";
+import { type ConsumerOptions, openConsumer } from "../nats-consumer.ts";
+import type { SourceEvents } from "../source-monitor.ts";
+
+/** Milliseconds a request for messages stands. The server sends heartbeats within it, so a dead one is noticed. */
+const FETCH_MS = 30_000;
+
+export interface NatsJetStreamOptions extends ConsumerOptions {
+  readonly name: string;
+  /** With the credentials. */
+  readonly url: string;
+  /** Messages asked for and not acked, at most. */
+  readonly prefetch: number;
+  readonly decode: Decode;
+  readonly events: SourceEvents;
+  readonly logger: Logger;
+}
+
+interface Message {
+  readonly message: JsMsg;
+  readonly decoded: Decoded;
+}
+
+export function createNatsJetStreamSource(options: NatsJetStreamOptions): BrokerSource {
+  const { name, url, stream, prefetch, decode, events, logger } = options;
+  return {
+    name,
+    acknowledges: true,
+    async *deliveries(signal) {
+      const connection = await connectNats(url, `millrace ${name}`, signal);
+      if (!connection) return;
+      const what = `Cannot read from JetStream stream "${stream}"`;
+      const unsettled = new Set<JsMsg>();
+      let requested: ConsumerMessages | undefined;
+      let wanted = Promise.withResolvers<void>();
+      const intake = createIntake<Message>({
+        // While one half is stored the other one is fetched.
+        maxBatchMessages: Math.min(BATCH_MESSAGES, Math.ceil(prefetch / 2)),
+        onRelease: () => wanted.resolve(),
+      });
+
+      const fetchAll = async (consumer: Consumer) => {
+        while (!signal.aborted && !connection.isClosed()) {
+          const room = prefetch - intake.held.messages;
+          if (room < prefetch / 2) {
+            wanted = Promise.withResolvers();
+            await wanted.promise;
+            continue;
+          }
+          requested = await consumer.fetch({ max_messages: room, expires: FETCH_MS });
+          if (signal.aborted) requested.stop();
+          for await (const message of requested) {
+            unsettled.add(message);
+            intake.push({ message, decoded: decode(toRaw(stream, message)) }, message.data.byteLength);
+          }
+        }
+      };
+      // What has been taken is handed out: given back, it would come again behind what was published since.
+      const onAbort = () => {
+        requested?.stop();
+        wanted.resolve();
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      let renewal: ReturnType<typeof setInterval> | undefined;
+      try {
+        const info = await openConsumer(connection, options, logger);
+        const consumer = await jetstream(connection).consumers.get(stream, info.name);
+        events.connected();
+        const ackWaitMs = millis(info.config.ack_wait ?? nanos(options.ackWaitMs));
+        renewal = setInterval(() => {
+          for (const message of unsettled) message.working();
+        }, ackWaitMs / 3);
+        const failed = (cause: unknown) => {
+          // Without the connection what is in the line cannot be acked: it comes again.
+          intake.clear();
+          intake.end(natsError(what, cause));
+        };
+        void connection.closed().then((cause) => failed(cause ?? new Error("the connection was closed")));
+        fetchAll(consumer).then(() => {
+          if (signal.aborted) intake.end();
+        }, failed);
+
+        for (let taken = await intake.take(); taken; taken = await intake.take()) {
+          const { items, release } = taken;
+          const settle = (how: "ack" | "nak") => {
+            for (const { message } of items) {
+              if (unsettled.delete(message)) message[how]();
+            }
+            release();
+            return Promise.resolve();
+          };
+          yield {
+            deliveries: items.map(({ decoded }) => decoded),
+            ack: () => settle("ack"),
+            nack: () => settle("nak"),
+          };
+        }
+      } catch (cause) {
+        throw natsError(what, cause);
+      } finally {
+        clearInterval(renewal);
+        signal.removeEventListener("abort", onAbort);
+        requested?.stop();
+        wanted.resolve();
+        for (const message of unsettled) message.nak();
+        await closeNats(connection);
+      }
+    },
+  };
+}
+
+/**
+ * Redelivery keeps a message's sequence and the time it was stored. The time is in the id because sequences start again when a stream
+ * is deleted and made anew, and its first messages are not the old ones.
+ */
+function toRaw(stream: string, message: JsMsg): RawMessage {
+  const { streamSequence, timestampNanos } = message.info;
+  return rawNatsMessage(message, `${stream}.${streamSequence}.${millis(timestampNanos)}`);
+}

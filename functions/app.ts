@@ -1,0 +1,94 @@
+/** The only composition of HTTP: mounts the routes and turns every error into an answer. */
+import { type Context, Hono } from "hono";
+import { describeError, MillraceError } from "./core/errors.ts";
+import { quote } from "./core/ids.ts";
+import type { Logger } from "./core/logger.ts";
+import type { Settings } from "./core/settings.ts";
+import type { Authenticator } from "./ports/authenticator.ts";
+import type { EventLog } from "./ports/event-log.ts";
+import type { OpenEventStream } from "./ports/event-stream.ts";
+import type { Hub } from "./ports/hub.ts";
+import type { InstanceRegistry } from "./ports/instance-registry.ts";
+import { methodNotAllowed, problem } from "./routes/answer.ts";
+import { cors } from "./routes/cors.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { historyRoutes } from "./routes/history.ts";
+import { type Asset, pagesRoutes } from "./routes/pages.ts";
+import { statsRoutes } from "./routes/stats.ts";
+import { streamRoutes } from "./routes/stream.ts";
+
+/** Everything stays the caller's to close. */
+export interface AppDeps {
+  readonly settings: Pick<Settings, "STREAMING_ENABLED" | "CORS_ORIGINS">;
+  readonly log: EventLog;
+  readonly hub: Hub;
+  readonly registry: InstanceRegistry;
+  /** A random id of this process, under which it reports to the registry. */
+  readonly instance: string;
+  readonly authenticator: Authenticator;
+  readonly openEventStream: OpenEventStream;
+  /** The text of `/metrics`. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** The live pages, by URL path. */
+  readonly pages: ReadonlyMap<string, Asset>;
+  readonly logger: Logger;
+}
+
+/** Seconds after which a store that is away may be back. */
+const RETRY_SECONDS = 5;
+
+/** The HTTP side of Millrace, on any runtime: its `fetch(request, env)` answers every request and never rejects. */
+export function createApp(deps: AppDeps): Hono {
+  const { settings, logger, pages } = deps;
+  const app = new Hono();
+  app.onError((error, c) => answerError(error, c, logger));
+  app.notFound((c) => problem(c, 404, `Cannot find ${quote(c.req.path)}: there is no such route`));
+  app.use(async (_c, next) => {
+    try {
+      await next();
+    } catch (thrown) {
+      // Hono hands on only errors; runtimes throw other things too, and undefined.
+      throw thrown instanceof Error ? thrown : new Error(describeError(thrown));
+    }
+  });
+  if (settings.CORS_ORIGINS.length > 0) app.use(cors(settings.CORS_ORIGINS));
+  app.route("/", streamRoutes(deps));
+  app.route("/", historyRoutes(deps));
+  app.route("/", statsRoutes(deps));
+  app.route("/", healthRoutes(deps));
+  app.route("/", pagesRoutes(pages));
+  refuseOtherMethods(app);
+  return app;
+}
+
+function answerError(error: Error, c: Context, logger: Logger): Response {
+  if (error instanceof MillraceError && error.status < 500) {
+    const headers: Record<string, string> =
+      error.code === "unauthorized" ? { "www-authenticate": "Bearer" } : {};
+    return problem(c, error.status as 400 | 401 | 403, error.message, headers);
+  }
+  // The path alone: a query may hold what must not be logged. And the client is not told where our stores are.
+  const fields = { reason: describeError(error), method: c.req.method, path: c.req.path };
+  if (error instanceof MillraceError && error.retryable) {
+    logger.warn(fields, "Cannot answer a request now");
+    return problem(c, 503, "Something this answer needs cannot be reached at the moment, try again later", {
+      "retry-after": String(RETRY_SECONDS),
+    });
+  }
+  logger.error({ ...fields, stack: error.stack }, "Cannot answer a request");
+  return c.json({ error: "Internal" }, 500);
+}
+
+/** A known path asked by another method is 405 with Allow, not 404 (RFC 9110 section 15.5.6). */
+function refuseOtherMethods(app: Hono): void {
+  const methodsByPath = new Map<string, Set<string>>();
+  for (const { method, path } of app.routes) {
+    if (method === "ALL") continue;
+    const methods = methodsByPath.get(path) ?? new Set();
+    methodsByPath.set(path, methods.add(method));
+    if (method === "GET") methods.add("HEAD");
+  }
+  for (const [path, methods] of methodsByPath) {
+    app.all(path, (c) => methodNotAllowed(c, [...methods].join(", ")));
+  }
+}

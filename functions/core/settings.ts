@@ -1,0 +1,163 @@
+/**
+ * Settings: a pure function of the environment that reports every problem at once. This table is the one place that knows a
+ * variable's name, default and meaning; the README's table and `millrace check` are made from it. Entries alone touch the real
+ * environment.
+ */
+import { z } from "zod";
+import { MillraceError } from "./errors.ts";
+
+const integer = (min: number, max: number, fallback: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `expected a whole number from ${min} to ${max}`)
+    .default(fallback);
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(["true", "false"], "expected true or false")
+    .transform((text) => text === "true")
+    .default(fallback);
+
+const url = (...protocols: string[]) =>
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol),
+      `expected a URL of ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+    )
+    .optional();
+
+const address = z
+  .string()
+  .regex(/^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, "expected host:port")
+  .optional();
+
+const list = z
+  .string()
+  .transform((text) =>
+    text
+      .split(",")
+      .map((item) => item.trim())
+      .filter(Boolean),
+  )
+  .default([]);
+
+const origins = list.refine(
+  (items) =>
+    items.every((item) => !item.includes("*") && URL.canParse(item) && new URL(item).origin === item),
+  "expected exact origins such as https://app.example.com, separated by commas (never *)",
+);
+
+const timezone = z
+  .string()
+  .refine((zone) => {
+    try {
+      return new Intl.DateTimeFormat("en", { timeZone: zone }) !== undefined;
+    } catch {
+      return false;
+    }
+  }, "expected an IANA time zone such as Asia/Karachi")
+  .default("Asia/Karachi");
+
+const TABLE = z.object({
+  PORT: integer(0, 65_535, 8787).describe("HTTP port; 0 takes a free one"),
+  HOST: z.string().min(1).default("127.0.0.1").describe("HTTP address; 0.0.0.0 in the container"),
+  STREAMING_ENABLED: flag(true).describe("false: stream routes refuse, health says so"),
+  REDIS_URL: url("redis:", "rediss:").describe("the event log over RESP; unset: embedded log in DATA_DIR"),
+  DATA_DIR: z.string().min(1).default(".millrace").describe("folder of the embedded log"),
+  NATS_URL: url("nats:", "tls:", "ws:", "wss:").describe("NATS server; turns the nats source on"),
+  BROKER_ADDR: address.describe("framed-TCP broker, host:port; turns the framed-tcp source on"),
+  DELIVERY_MODE: z
+    .enum(["broadcast", "queue"], "expected broadcast or queue")
+    .default("broadcast")
+    .describe("broker: every consumer gets every message, or each message goes to one"),
+  TCP_PORT: integer(0, 65_535, 9080).describe("broker: framed-TCP port"),
+  HTTP_PORT: integer(0, 65_535, 8080).describe("broker: HTTP health port"),
+  MAX_CONSUMERS: integer(1, 10_000, 10).describe("broker: consumers connected at once"),
+  CONSUMER_CHANNEL_BUFFER_SIZE: integer(1, 1_000_000, 10_000).describe(
+    "broker: messages buffered a consumer (queue mode: in all)",
+  ),
+  CSV_PATH: z.string().min(1).optional().describe("CSV file of the csv producer"),
+  AUTH_MODE: z
+    .enum(["jwt", "none"], "expected jwt or none")
+    .optional()
+    .describe("jwt; none only under npm start on a loopback host, where it is the default"),
+  JWT_SECRET: z
+    .string()
+    .min(32, "expected at least 32 characters (RFC 7518 section 3.2)")
+    .optional()
+    .describe("HS256 key"),
+  JWKS_URL: url("http:", "https:").describe("public keys for RS256, ES256, EdDSA"),
+  JWT_ISSUER: z.string().min(1).optional().describe("expected iss"),
+  JWT_AUDIENCE: z.string().min(1).optional().describe("expected aud"),
+  HEARTBEAT_MS: integer(100, 600_000, 15_000).describe("longest silence of a stream before a comment frame"),
+  MAX_CONNECTION_AGE_MS: integer(0, 86_400_000, 0).describe("then a jittered retry: and close; 0: never"),
+  IDLE_TIMEOUT_MS: integer(100, 86_400_000, 900_000).describe(
+    "a client to which no byte could be written for this long is closed",
+  ),
+  DRAIN_MS: integer(0, 600_000, 5_000).describe("on shutdown, streams are closed over this period"),
+  REPLAY_RETENTION_MS: integer(1_000, 31_536_000_000, 86_400_000).describe("how long events stay in the log"),
+  CONNECTION_BUFFER_EVENTS: integer(1, 100_000, 100).describe("events that may be in flight to one client"),
+  MAX_CONNECTIONS_PER_COMPANY: integer(1, 10_000_000, 10_000).describe("over it: busy"),
+  CORS_ORIGINS: origins.describe("exact origins, separated by commas"),
+  TODAY_TIMEZONE: timezone.describe("the day boundary of the counters"),
+  LOG_LEVEL: z
+    .enum(["debug", "info", "warn", "error"], "expected debug, info, warn or error")
+    .default("info")
+    .describe("least level logged"),
+});
+
+/** The effective settings, by the names of the environment variables. */
+export type Settings = Readonly<z.output<typeof TABLE>>;
+/** An environment: what `process.env`, `Deno.env.toObject()` and a Worker's bindings have in common. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @throws MillraceError `invalid-settings` naming every variable that is wrong and what is expected; no value, as it may be a secret. */
+export function readSettings(env: Environment): Settings {
+  const set = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  const result = TABLE.safeParse(set);
+  const problems = result.success
+    ? authProblems(result.data)
+    : result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  if (!result.success || problems.length > 0) {
+    throw new MillraceError("invalid-settings", `Cannot use the settings:\n  ${problems.join("\n  ")}`);
+  }
+  return result.data;
+}
+
+function authProblems(settings: Settings): string[] {
+  const problems: string[] = [];
+  if (settings.AUTH_MODE === "none" && !isLoopback(settings.HOST)) {
+    problems.push(
+      `AUTH_MODE: none on the public host ${settings.HOST} would show every company's events to anyone, expected jwt`,
+    );
+  }
+  if (settings.JWT_SECRET && settings.JWKS_URL)
+    problems.push("JWT_SECRET, JWKS_URL: expected one of them, not both");
+  return problems;
+}
+
+/** Whether only this machine can reach the host. */
+export function isLoopback(host: string): boolean {
+  return (
+    host === "localhost" ||
+    host === "::1" ||
+    host === "[::1]" ||
+    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+  );
+}
+
+/** One row a variable: name, default, meaning. For the README and `--help`. */
+export function settingsTable(): { name: string; fallback: string; meaning: string }[] {
+  const defaults = TABLE.parse({}) as Record<string, unknown>;
+  return Object.entries(TABLE.shape).map(([name, schema]) => {
+    const fallback = defaults[name];
+    const shown =
+      fallback === undefined || (Array.isArray(fallback) && fallback.length === 0) ? "-" : String(fallback);
+    return { name, fallback: shown, meaning: schema.description ?? "" };
+  });
+}

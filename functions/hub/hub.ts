@@ -1,0 +1,149 @@
+/** Hub on one instance's memory: a feed a company, and one timer for everything that goes by time. */
+import { jitter } from "../core/backoff.ts";
+import type { CompanyId } from "../core/ids.ts";
+import type { Logger } from "../core/logger.ts";
+import { HEARTBEAT } from "../core/sse.ts";
+import type { EventLog } from "../ports/event-log.ts";
+import type { Hub, HubCounters, JoinRequest } from "../ports/hub.ts";
+import { createFeed, type Feed, RETRY_MS } from "./feed.ts";
+import type { Member } from "./member.ts";
+
+export interface HubOptions {
+  readonly log: Pick<EventLog, "tip" | "read" | "tail">;
+  readonly logger: Logger;
+  /** Milliseconds: the longest silence of a stream. */
+  readonly heartbeatMs: number;
+  /** Milliseconds after which a client that takes no byte is closed. */
+  readonly idleTimeoutMs: number;
+  /** Milliseconds after which a client is told to come back, spread by a tenth; 0: never. */
+  readonly maxConnectionAgeMs: number;
+  /** Events in flight to one client. */
+  readonly bufferEvents: number;
+  readonly maxConnectionsPerCompany: number;
+  /** Runs the function once, when what is at hand has been handled. Default: a timer of 0 ms; a runtime may know better. */
+  readonly scheduleTurn?: (run: () => void) => void;
+}
+
+/** Milliseconds between two closings while draining. */
+const DRAIN_STEP_MS = 20;
+
+export function createHub(options: HubOptions): Hub {
+  const { log, logger, heartbeatMs, idleTimeoutMs, maxConnectionAgeMs, bufferEvents } = options;
+  const { maxConnectionsPerCompany, scheduleTurn = (run) => void setTimeout(run, 0) } = options;
+  const tickMs = Math.min(1_000, heartbeatMs / 4);
+  const feeds = new Map<CompanyId, Feed>();
+  const counters: HubCounters = {
+    deliveredFrames: 0,
+    writes: 0,
+    writtenBytes: 0,
+    pageReads: 0,
+    gaps: { expired: 0, reset: 0, dropped: 0 },
+    idleTimeouts: 0,
+  };
+  let ticker: ReturnType<typeof setInterval> | undefined;
+  let isDraining = false;
+
+  const tick = () => {
+    const nowMs = Date.now();
+    for (const feed of feeds.values()) {
+      feed.tick(nowMs);
+      for (const member of feed.members) lookAfter(feed, member, nowMs);
+    }
+  };
+
+  const lookAfter = (feed: Feed, member: Member, nowMs: number) => {
+    if (nowMs >= member.expiresAtMs) feed.sendAway(member, undefined);
+    else if (nowMs >= member.renewAtMs) feed.sendAway(member, jitter(RETRY_MS));
+    else if (!member.isWritable) {
+      if (nowMs - member.lastWriteMs < idleTimeoutMs) return;
+      counters.idleTimeouts++;
+      feed.sendAway(member, undefined);
+    } else if (nowMs - member.lastWriteMs > heartbeatMs - 1.5 * tickMs) feed.write(member, HEARTBEAT, nowMs);
+  };
+
+  const feedOf = (company: CompanyId): Feed => {
+    const known = feeds.get(company);
+    if (known !== undefined) return known;
+    const onEmpty = () => {
+      feeds.delete(company);
+      if (feeds.size > 0) return;
+      clearInterval(ticker);
+      ticker = undefined;
+    };
+    const feed = createFeed({ log, company, bufferEvents, counters, onEmpty, scheduleTurn, logger });
+    feeds.set(company, feed);
+    ticker ??= setInterval(tick, tickMs);
+    return feed;
+  };
+
+  const refusal: Hub["refusal"] = (company) => {
+    if (isDraining) return "draining";
+    return (feeds.get(company)?.members.size ?? 0) >= maxConnectionsPerCompany ? "busy" : undefined;
+  };
+
+  return {
+    refusal,
+    join(request) {
+      const refused = refusal(request.company);
+      if (refused !== undefined) return refused;
+      const feed = feedOf(request.company);
+      const member = createMember(request, feed, maxConnectionAgeMs);
+      feed.add(member);
+      return {
+        leave() {
+          if (!member.isGone) feed.remove(member);
+        },
+      };
+    },
+    stats() {
+      const connected = Array.from(feeds, ([company, { members }]) => [company, members.size] as const);
+      return {
+        totalConnections: connected.reduce((sum, [, connections]) => sum + connections, 0),
+        connectionsByCompany: Object.fromEntries(connected),
+        isDraining,
+        counters,
+      };
+    },
+    async drain(periodMs) {
+      isDraining = true;
+      const leaving = Array.from(feeds.values(), (feed) =>
+        Array.from(feed.members, (member) => ({ feed, member, at: Math.random() })),
+      ).flat();
+      leaving.sort((a, b) => a.at - b.at);
+      const startMs = Date.now();
+      for (let gone = 0; gone < leaving.length; ) {
+        const part = periodMs === 0 ? 1 : Math.min(1, (Date.now() - startMs) / periodMs);
+        for (const due = Math.ceil(part * leaving.length); gone < due; gone++) {
+          const { feed, member } = leaving[gone]!;
+          if (!member.isGone) feed.sendAway(member, jitter(RETRY_MS));
+        }
+        if (gone < leaving.length) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
+      }
+    },
+  };
+}
+
+function createMember(request: JoinRequest, feed: Feed, maxConnectionAgeMs: number): Member {
+  const nowMs = Date.now();
+  const { sink, after, format, types, overflow, expiresAtMs = Number.POSITIVE_INFINITY } = request;
+  return {
+    sink,
+    view: feed.view(format, types),
+    dropsOldest: overflow === "drop-oldest",
+    expiresAtMs,
+    renewAtMs:
+      maxConnectionAgeMs === 0
+        ? Number.POSITIVE_INFINITY
+        : nowMs + maxConnectionAgeMs * (0.9 + 0.1 * Math.random()),
+    cursor: after,
+    next: -1,
+    page: undefined,
+    index: 0,
+    isOpened: false,
+    isGone: false,
+    isWritable: true,
+    wasBlocked: false,
+    owesCursor: false,
+    lastWriteMs: nowMs,
+  };
+}

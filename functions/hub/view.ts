@@ -1,0 +1,100 @@
+/** A view: what members with the same format and filter see of a run of frames, joined once for all of them. */
+import type { Cursor } from "../core/cursor.ts";
+import type { EventType } from "../core/ids.ts";
+import { WRITE_BYTES } from "../core/limits.ts";
+import { type FrameFormat, type GapReason, joinBytes } from "../core/sse.ts";
+import { type Frame, frameBytes } from "./frame.ts";
+
+export interface View {
+  /** Format and types as one text. */
+  readonly key: string;
+  readonly format: FrameFormat;
+  /** Undefined: every type. */
+  readonly types: ReadonlySet<EventType> | undefined;
+  /** Members that share it. */
+  members: number;
+}
+
+/** What one write brings a member from one place to another. */
+export interface Batch {
+  /** Undefined: the filter let nothing through. */
+  readonly bytes: Uint8Array | undefined;
+  /** Frames in it. */
+  readonly frames: number;
+  /** The gaps among them. */
+  readonly gaps: readonly GapReason[];
+  /** Index of the frame after the last one looked at. */
+  readonly to: number;
+  /** Of the last frame looked at. */
+  readonly cursor: Cursor;
+  /** Frames after the last one written were filtered out: the client's cursor must still move past them. */
+  readonly owesCursor: boolean;
+}
+
+/** Names a view: the same for the same format and set of types. */
+export function viewKey(format: FrameFormat, types: ReadonlySet<EventType> | undefined): string {
+  return types === undefined ? format : `${format} ${[...types].sort().join(" ")}`;
+}
+
+export function matches({ types }: View, frame: Frame): boolean {
+  return types === undefined || frame.type === undefined || types.has(frame.type);
+}
+
+/**
+ * Joins the frames from index `from` (below `end`) that the view lets through, at most `maxEvents` or WRITE_BYTES of them; a single
+ * frame may be larger.
+ */
+export function cutBatch(
+  frameAt: (index: number) => Frame,
+  { from, end, view, maxEvents }: { from: number; end: number; view: View; maxEvents: number },
+): Batch {
+  const chunks: Uint8Array[] = [];
+  const gaps: GapReason[] = [];
+  let bytes = 0;
+  let to = from;
+  let owesCursor = false;
+  for (; to < end; to++) {
+    const frame = frameAt(to);
+    owesCursor = !matches(view, frame);
+    if (owesCursor) continue;
+    const chunk = frameBytes(frame, view.format);
+    if (chunks.length > 0 && (chunks.length === maxEvents || bytes + chunk.byteLength > WRITE_BYTES)) break;
+    chunks.push(chunk);
+    bytes += chunk.byteLength;
+    if (frame.gap !== undefined) gaps.push(frame.gap);
+  }
+  return {
+    bytes: chunks.length === 0 ? undefined : joinBytes(chunks),
+    frames: chunks.length,
+    gaps,
+    to,
+    cursor: frameAt(to - 1).cursor,
+    owesCursor: to === end && owesCursor,
+  };
+}
+
+/** Batches cut from a run of frames, kept by view and start while the run does not change. */
+export interface BatchCache {
+  batch(view: View, from: number): Batch;
+  clear(): void;
+}
+
+export function createBatchCache(cut: (view: View, from: number) => Batch): BatchCache {
+  const byView = new Map<View, Map<number, Batch>>();
+  return {
+    batch(view, from) {
+      let batches = byView.get(view);
+      if (batches === undefined) {
+        batches = new Map();
+        byView.set(view, batches);
+      }
+      let batch = batches.get(from);
+      if (batch === undefined) {
+        batch = cut(view, from);
+        batches.set(from, batch);
+      }
+      return batch;
+    },
+    clear: () => byView.clear(),
+  };
+}

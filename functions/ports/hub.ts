@@ -1,0 +1,79 @@
+/**
+ * Hub: one tail and one ring of encoded frames a company, however many members. A member is a cursor and a sink.
+ *
+ * - **Order**: what follows the cursor, replay then live, in log order, no gap and no duplicate at the seam. What cannot be
+ *   replayed is said by a `gap` frame.
+ * - **Isolation**: a member is given frames of the company it joined and of no other. A slow one costs the others nothing.
+ * - **Back-pressure**: a sink is given at most CONNECTION_BUFFER_EVENTS events or WRITE_BYTES at a time, and nothing more until
+ *   it has drained.
+ * - **Lifetime**: the hub ends a membership by `sink.end()`: at `expiresAt`, at the maximum connection age, when no byte could be
+ *   written for the idle timeout, and on drain. Whoever joined calls `leave()` when the client is gone (any number of times).
+ */
+import type { Cursor } from "../core/cursor.ts";
+import type { CompanyId, EventType } from "../core/ids.ts";
+import type { FrameFormat } from "../core/sse.ts";
+
+/** Where bytes for one client go. */
+export interface Sink {
+  /** Takes the bytes (they are shared: never change them). False: full, write nothing until `onDrain` is called. */
+  write(bytes: Uint8Array): boolean;
+  /** Set by the hub; the sink calls it when it can take bytes again after a `false`. */
+  onDrain: () => void;
+  /** Sends what it has taken, then closes; closes at once when it is full, since its client does not read. */
+  end(): void;
+}
+
+export interface JoinRequest {
+  readonly company: CompanyId;
+  /** Undefined: from now on. */
+  readonly after: Cursor | undefined;
+  /** Undefined: every type. */
+  readonly types: ReadonlySet<EventType> | undefined;
+  readonly format: FrameFormat;
+  /** What to do for a client that cannot keep up. Default `catch-up`: it loses nothing the log still has. */
+  readonly overflow: "catch-up" | "drop-oldest";
+  readonly sink: Sink;
+  /** Milliseconds since 1970; undefined: never. */
+  readonly expiresAtMs: number | undefined;
+}
+
+export interface Membership {
+  /** The client is gone, or is to be sent away: forgets it. Does not close the sink. */
+  leave(): void;
+}
+
+/** Why a stream cannot be opened now, although it may be later. */
+export type Refusal = "busy" | "draining";
+
+export interface HubStats {
+  readonly totalConnections: number;
+  readonly connectionsByCompany: Readonly<Record<CompanyId, number>>;
+  /** No longer takes members: the instance is about to stop. */
+  readonly isDraining: boolean;
+  /** Since the start. */
+  readonly counters: Readonly<HubCounters>;
+}
+
+export interface HubCounters {
+  /** Frames of events written, over all members. */
+  deliveredFrames: number;
+  /** Writes to sinks: `deliveredFrames / writes` is how well a turn coalesces. */
+  writes: number;
+  writtenBytes: number;
+  /** Pages read from the log to catch up. */
+  pageReads: number;
+  /** Gaps said, by reason. */
+  gaps: { expired: number; reset: number; dropped: number };
+  /** Members closed because nothing could be written to them for IDLE_TIMEOUT_MS. */
+  idleTimeouts: number;
+}
+
+export interface Hub {
+  /** What `join` would answer now; undefined: it would let the client in. */
+  refusal(company: CompanyId): Refusal | undefined;
+  /** Writes the opening frames, then what follows the cursor. */
+  join(request: JoinRequest): Membership | Refusal;
+  stats(): HubStats;
+  /** Refuses new members and sends the present ones away with a jittered `retry:`, spread over the period. Resolves when all are gone. */
+  drain(periodMs: number): Promise<void>;
+}

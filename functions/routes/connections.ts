@@ -1,0 +1,35 @@
+/** Open streams over all running instances. */
+import type { CompanyId } from "../core/ids.ts";
+import type { Hub } from "../ports/hub.ts";
+import type { InstanceRegistry } from "../ports/instance-registry.ts";
+
+/** What counting needs. */
+export interface ConnectionsDeps {
+  readonly hub: Pick<Hub, "stats">;
+  readonly registry: Pick<InstanceRegistry, "connectionsByCompany">;
+  /** The id this process reports under: its own numbers are taken from the hub, where they are fresh. */
+  readonly instance: string;
+}
+
+/** By company, those with at least one. A map: a company may be called `constructor`. */
+export type Counts = ReadonlyMap<CompanyId, number>;
+
+/** `others`: what the other instances reported. */
+export function addConnections(
+  hub: ConnectionsDeps["hub"],
+  others: Readonly<Record<CompanyId, number>>,
+): Counts {
+  const counts = new Map<CompanyId, number>();
+  for (const byCompany of [others, hub.stats().connectionsByCompany]) {
+    for (const [company, connections] of Object.entries(byCompany) as [CompanyId, number][]) {
+      if (connections > 0) counts.set(company, (counts.get(company) ?? 0) + connections);
+    }
+  }
+  return counts;
+}
+
+export function sum(counts: Counts): number {
+  let total = 0;
+  for (const count of counts.values()) total += count;
+  return total;
+}

@@ -1,0 +1,49 @@
+/** `GET /stream/stats`: open streams and kept events, by company. */
+import { Hono } from "hono";
+import type { CompanyId } from "../core/ids.ts";
+import type { Authenticator, Principal } from "../ports/authenticator.ts";
+import type { EventLog } from "../ports/event-log.ts";
+import { authenticate } from "./access.ts";
+import { NO_STORE } from "./answer.ts";
+import { addConnections, type ConnectionsDeps, type Counts, sum } from "./connections.ts";
+import { queryOf } from "./query.ts";
+
+/** What the stats need. */
+export interface StatsDeps extends ConnectionsDeps {
+  readonly log: Pick<EventLog, "stats">;
+  readonly authenticator: Authenticator;
+}
+
+export function statsRoutes({ hub, registry, instance, log, authenticator }: StatsDeps): Hono {
+  const app = new Hono();
+  app.get("/stream/stats", async (c) => {
+    const principal = await authenticate(authenticator, c.req.raw, queryOf(c));
+    const [others, kept] = await Promise.all([registry.connectionsByCompany(instance), log.stats()]);
+    const connections = visible(addConnections(hub, others), principal);
+    const events = visible(new Map(Object.entries(kept.eventsByCompany) as [CompanyId, number][]), principal);
+    return c.json(
+      {
+        connections: {
+          totalConnections: sum(connections),
+          activeCompanies: connections.size,
+          connectionsByCompany: Object.fromEntries(connections),
+        },
+        replayCache: {
+          companies: events.size,
+          totalEvents: sum(events),
+          eventsByCompany: Object.fromEntries(events),
+        },
+        timestamp: new Date().toISOString(),
+      },
+      200,
+      NO_STORE,
+    );
+  });
+  return app;
+}
+
+/** `ops` sees every company, others their own: the totals too are of those alone, or one company could watch another's. */
+function visible(counts: Counts, principal: Principal): Counts {
+  if (principal.roles.includes("ops")) return counts;
+  return new Map([...counts].filter(([company]) => principal.mayRead(company)));
+}

@@ -1,0 +1,38 @@
+/** pino as our logger: JSON lines, or lines for people on a terminal. On stderr, so that stdout carries results alone. */
+import { type DestinationStream, pino, stdTimeFunctions } from "pino";
+import { PinoPretty } from "pino-pretty";
+import type { Logger } from "../../core/logger.ts";
+import type { Settings } from "../../core/settings.ts";
+
+export interface LoggerOptions {
+  /** Least level logged. */
+  readonly level: Settings["LOG_LEVEL"];
+  /** Where lines go. Default: stderr, made readable when that is a terminal. */
+  readonly destination?: DestinationStream;
+}
+
+/** Lines are written before the call returns, so that none is lost when the process ends. */
+export function createLogger({ level, destination = stderr() }: LoggerOptions): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      // Messages hold no secrets; this is the net below, for what a client library says of its own accord.
+      hooks: { streamWrite: maskUrls },
+    },
+    destination,
+  );
+}
+
+/** `redis://user:secret@host` becomes `redis://***@host`: the user name is masked too, as NATS keeps tokens there. */
+export function maskUrls(text: string): string {
+  return text.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"\\]*@/gi, "$1***@");
+}
+
+function stderr(): DestinationStream {
+  return process.stderr.isTTY
+    ? PinoPretty({ destination: 2, sync: true, translateTime: "SYS:HH:MM:ss", ignore: "pid,hostname" })
+    : pino.destination({ dest: 2, sync: true });
+}

@@ -1,0 +1,182 @@
+/**
+ * `/metrics`: this process as Prometheus text. Read when it is asked for, so counting costs nothing in between. No label names a
+ * company: whoever may scrape may not see who the customers are.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { EventLog } from "../../ports/event-log.ts";
+import type { Hub } from "../../ports/hub.ts";
+import { within } from "../../routes/within.ts";
+
+/** What a bridge tells of one source; counts are since the start. */
+export interface SourceSample {
+  readonly name: string;
+  readonly kind: string;
+  /** `up` or anything else. */
+  readonly state: string;
+  readonly received: number;
+  readonly appended: number;
+  readonly duplicates: number;
+  readonly deadLettered: number;
+  readonly dropped: number;
+  readonly retries: number;
+  readonly reconnects: number;
+  /** Milliseconds since 1970; undefined: nothing is unacked. */
+  readonly oldestUnackedAtMs: number | undefined;
+}
+
+export interface MetricsOptions {
+  readonly hub: Pick<Hub, "stats">;
+  /** Its size is asked for once a scrape. */
+  readonly log?: Pick<EventLog, "stats">;
+  /** The sources of a bridge in this process, as of now. */
+  readonly sources?: () => readonly SourceSample[];
+}
+
+/** Milliseconds the log may take: Prometheus itself gives up after 10 s by default. */
+const LOG_STATS_MS = 2_000;
+
+/** The text of `/metrics`, with its content type. */
+export function createMetrics({ hub, log, sources }: MetricsOptions) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  addHub(registry, hub);
+  if (sources) addSources(registry, sources);
+  const kept = log && addLog(registry, log);
+  return async (): Promise<{ contentType: string; body: string }> => {
+    await kept?.();
+    return { contentType: registry.contentType, body: await registry.metrics() };
+  };
+}
+
+function addHub(registry: Registry, hub: MetricsOptions["hub"]): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: (stats: ReturnType<Hub["stats"]>) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read(hub.stats()));
+      },
+    });
+  const counter = (
+    name: string,
+    help: string,
+    read: (counters: ReturnType<Hub["stats"]>["counters"]) => number,
+  ) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read(hub.stats().counters));
+      },
+    });
+
+  gauge("millrace_connections", "Open streams", ({ totalConnections }) => totalConnections);
+  gauge(
+    "millrace_active_companies",
+    "Companies with an open stream",
+    ({ connectionsByCompany }) => Object.values(connectionsByCompany).filter((open) => open > 0).length,
+  );
+  gauge("millrace_draining", "1 while streams are sent away before a stop", ({ isDraining }) =>
+    Number(isDraining),
+  );
+  counter(
+    "millrace_delivered_frames_total",
+    "Event frames written, over all streams",
+    ({ deliveredFrames }) => deliveredFrames,
+  );
+  counter("millrace_writes_total", "Writes to streams", ({ writes }) => writes);
+  counter("millrace_written_bytes_total", "Bytes written to streams", ({ writtenBytes }) => writtenBytes);
+  counter("millrace_page_reads_total", "Pages read from the log to catch up", ({ pageReads }) => pageReads);
+  counter(
+    "millrace_idle_timeouts_total",
+    "Streams closed because their client took nothing for IDLE_TIMEOUT_MS",
+    ({ idleTimeouts }) => idleTimeouts,
+  );
+  new Counter({
+    name: "millrace_gaps_total",
+    help: "Gaps said to clients, by reason",
+    labelNames: ["reason"],
+    registers,
+    collect() {
+      this.reset();
+      for (const [reason, count] of Object.entries(hub.stats().counters.gaps)) this.inc({ reason }, count);
+    },
+  });
+}
+
+/** Two numbers of one answer, so they are asked for together; the function returned does, and never throws. */
+function addLog(registry: Registry, log: NonNullable<MetricsOptions["log"]>): () => Promise<void> {
+  const registers = [registry];
+  const up = new Gauge({ name: "millrace_log_up", help: "1 when the event log answers", registers });
+  const events = new Gauge({ name: "millrace_log_events", help: "Events kept", registers });
+  const companies = new Gauge({
+    name: "millrace_log_companies",
+    help: "Companies with events kept",
+    registers,
+  });
+  return async () => {
+    try {
+      const stats = await within(LOG_STATS_MS, "count the events kept", log.stats());
+      up.set(1);
+      events.set(stats.totalEvents);
+      companies.set(stats.companies);
+    } catch {
+      // A scrape that failed would hide the rest; an old number would be a wrong one.
+      up.set(0);
+      events.remove();
+      companies.remove();
+    }
+  };
+}
+
+function addSources(registry: Registry, sources: NonNullable<MetricsOptions["sources"]>): void {
+  const shared = { labelNames: ["source", "kind"], registers: [registry] };
+  const labels = ({ name, kind }: SourceSample) => ({ source: name, kind });
+  const counter = (name: string, help: string, read: (sample: SourceSample) => number) =>
+    new Counter({
+      ...shared,
+      name,
+      help,
+      collect() {
+        this.reset();
+        for (const sample of sources()) this.inc(labels(sample), read(sample));
+      },
+    });
+  const gauge = (name: string, help: string, read: (sample: SourceSample) => number) =>
+    new Gauge({
+      ...shared,
+      name,
+      help,
+      collect() {
+        this.reset();
+        for (const sample of sources()) this.set(labels(sample), read(sample));
+      },
+    });
+
+  counter("millrace_source_received_total", "Messages taken from the broker", ({ received }) => received);
+  counter("millrace_source_appended_total", "Events new in the log", ({ appended }) => appended);
+  counter("millrace_source_duplicates_total", "Events the log had already", ({ duplicates }) => duplicates);
+  counter(
+    "millrace_source_dead_letters_total",
+    "Messages put into the dead letters",
+    ({ deadLettered }) => deadLettered,
+  );
+  counter(
+    "millrace_source_dropped_total",
+    "Messages lost as the broker knows no back-pressure or no acks",
+    ({ dropped }) => dropped,
+  );
+  counter("millrace_source_retries_total", "Writes to the store tried again", ({ retries }) => retries);
+  counter("millrace_source_reconnects_total", "Connections tried again", ({ reconnects }) => reconnects);
+  gauge("millrace_source_up", "1 while the source is connected", ({ state }) => Number(state === "up"));
+  gauge(
+    "millrace_source_oldest_unacked_seconds",
+    "Age of the oldest batch not acked; 0 when there is none",
+    ({ oldestUnackedAtMs }) =>
+      oldestUnackedAtMs === undefined ? 0 : Math.max(0, Date.now() - oldestUnackedAtMs) / 1000,
+  );
+}

@@ -1,0 +1,79 @@
+/** The store of the settings: the event log, the dead letters and the instance registry on one back end. */
+import { createRedisDeadLetters } from "../../adapters/dead-letters-redis.ts";
+import { createRedisLog } from "../../adapters/event-log-redis.ts";
+import { createRedisInstanceRegistry } from "../../adapters/instance-registry-redis.ts";
+import { backoffMs, sleep } from "../../core/backoff.ts";
+import { MillraceError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { Settings } from "../../core/settings.ts";
+import type { DeadLetters } from "../../ports/dead-letters.ts";
+import type { EventLog } from "../../ports/event-log.ts";
+import type { InstanceRegistry } from "../../ports/instance-registry.ts";
+import { createSqliteDeadLetters } from "./dead-letters-sqlite.ts";
+import { createSqliteLog } from "./event-log-sqlite.ts";
+import { createSqliteInstanceRegistry } from "./instance-registry-sqlite.ts";
+import { connectRedis } from "./redis-resp.ts";
+import { openSqliteDatabase } from "./sqlite-database.ts";
+
+/** Milliseconds between two looks for a store that is not up, at most. */
+const MAX_WAIT_MS = 2_000;
+
+/** Disposing it ends open tails and closes the back end. */
+export interface Store extends AsyncDisposable {
+  readonly log: EventLog;
+  readonly deadLetters: DeadLetters;
+  readonly registry: InstanceRegistry;
+}
+
+export interface StoreOptions {
+  readonly settings: Pick<Settings, "REDIS_URL" | "DATA_DIR" | "REPLAY_RETENTION_MS" | "TODAY_TIMEZONE">;
+  readonly logger: Logger;
+}
+
+/**
+ * On Redis when REDIS_URL is set, else on the embedded store in DATA_DIR. Redis need not be up: see `whenUp`.
+ * @throws MillraceError `invalid-settings` when DATA_DIR cannot be used.
+ */
+export async function openStore({ settings, logger }: StoreOptions): Promise<Store> {
+  await using stack = new AsyncDisposableStack();
+  const options = {
+    retentionMs: settings.REPLAY_RETENTION_MS,
+    timeZone: settings.TODAY_TIMEZONE,
+    logger,
+  };
+  const parts = await (async () => {
+    if (settings.REDIS_URL !== undefined) {
+      const redis = stack.use(await connectRedis(settings.REDIS_URL, logger));
+      return {
+        log: stack.use(createRedisLog({ redis, ...options })),
+        deadLetters: createRedisDeadLetters({ redis }),
+        registry: createRedisInstanceRegistry({ redis }),
+      };
+    }
+    const database = stack.use(openSqliteDatabase({ folder: settings.DATA_DIR, logger }));
+    return {
+      log: stack.use(createSqliteLog({ database, ...options })),
+      deadLetters: createSqliteDeadLetters({ database }),
+      registry: createSqliteInstanceRegistry({ database }),
+    };
+  })();
+  const owned = stack.move();
+  return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/**
+ * Waits for a store that is not up yet: servers start in any order. Resolves with false when the signal aborted first.
+ * @throws MillraceError where waiting cannot help, such as refused credentials.
+ */
+export async function whenUp({ log }: Pick<Store, "log">, signal: AbortSignal): Promise<boolean> {
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    try {
+      await log.ping();
+      return true;
+    } catch (error) {
+      if (!(error instanceof MillraceError && error.retryable)) throw error;
+    }
+    await sleep(backoffMs(attempt, { maxMs: MAX_WAIT_MS }), signal);
+  }
+  return false;
+}

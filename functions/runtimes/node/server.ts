@@ -1,0 +1,125 @@
+/** The HTTP server on Node: listens, tells the other instances of its connections, and drains before it closes. */
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { createApp } from "../../app.ts";
+import { describeError, MillraceError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { Settings } from "../../core/settings.ts";
+import { createHub } from "../../hub/hub.ts";
+import type { Asset } from "../../routes/pages.ts";
+import { openSocketStream } from "./event-stream-socket.ts";
+import { authority, listenHost } from "./host.ts";
+import { createMetrics, type MetricsOptions } from "./metrics.ts";
+import { openAuthenticator } from "./open-authenticator.ts";
+import type { Store } from "./open-store.ts";
+import { startReports } from "./report-connections.ts";
+
+/** Connections the kernel holds until they are accepted: a thousand clients reconnecting at once must not be refused. Capped by somaxconn. */
+const BACKLOG = 4096;
+/** Bytes of request headers; more is answered 431. Node's own default, held here so that no flag of the process changes it. */
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Milliseconds for the headers of a request, and for the whole of it, to arrive. They say nothing about how long an answer may take. */
+const HEADERS_MS = 20_000;
+const REQUEST_MS = 60_000;
+/** Milliseconds an idle connection is kept for the next request: longer than proxies keep theirs (60 s), so that the proxy closes first. */
+const KEEP_ALIVE_MS = 75_000;
+/** Milliseconds after the drain in which answers that are under way may be finished. */
+const CLOSE_MS = 1_000;
+
+export interface ServerOptions {
+  /** AUTH_MODE unset is jwt. */
+  readonly settings: Settings;
+  /** Stays the caller's: dispose it after the server. */
+  readonly store: Store;
+  /** From web/build.ts; empty: no pages. */
+  readonly pages: ReadonlyMap<string, Asset>;
+  readonly logger: Logger;
+  /** Further parts of this process for /metrics. */
+  readonly sources?: MetricsOptions["sources"];
+}
+
+export interface RunningServer extends AsyncDisposable {
+  /** As reached from this machine, without a slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** Sends the clients away over DRAIN_MS, then closes. Any number of times. */
+  close(): Promise<void>;
+}
+
+/**
+ * Resolves when it is listening.
+ * @throws MillraceError `invalid-settings` when the settings do not say who may read, `unavailable` when PORT cannot be listened on.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { settings, store, pages, logger, sources } = options;
+  const authenticator = openAuthenticator(settings);
+  const instance = crypto.randomUUID();
+  const hub = createHub({
+    log: store.log,
+    logger,
+    heartbeatMs: settings.HEARTBEAT_MS,
+    idleTimeoutMs: settings.IDLE_TIMEOUT_MS,
+    maxConnectionAgeMs: settings.MAX_CONNECTION_AGE_MS,
+    bufferEvents: settings.CONNECTION_BUFFER_EVENTS,
+    maxConnectionsPerCompany: settings.MAX_CONNECTIONS_PER_COMPANY,
+    // After every socket that has something to read was read.
+    scheduleTurn: (run) => void setImmediate(run),
+  });
+  const app = createApp({
+    settings,
+    log: store.log,
+    hub,
+    registry: store.registry,
+    instance,
+    authenticator,
+    openEventStream: openSocketStream,
+    metrics: createMetrics({ hub, log: store.log, ...(sources ? { sources } : {}) }),
+    pages,
+    logger,
+  });
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    serverOptions: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+  }) as Server;
+  const port = await listen(server, settings);
+  const reports = startReports({ hub, registry: store.registry, instance, logger });
+  const url = `http://${authority(settings.HOST, port)}`;
+  logger.info({ url, instance }, "HTTP server is listening");
+
+  const end = async () => {
+    await hub.drain(settings.DRAIN_MS);
+    const closed = once(server, "close");
+    server.close();
+    // Streams are gone with the drain; what is left then is requests without an end.
+    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+    await Promise.all([closed, reports.stop()]);
+    clearTimeout(cut);
+  };
+  let ended: Promise<void> | undefined;
+  const close = () => {
+    ended ??= end();
+    return ended;
+  };
+  return { url, port, close, [Symbol.asyncDispose]: close };
+}
+
+async function listen(server: Server, { HOST, PORT }: Settings): Promise<number> {
+  try {
+    server.listen({ port: PORT, host: listenHost(HOST), backlog: BACKLOG });
+    await once(server, "listening");
+  } catch (cause) {
+    throw new MillraceError(
+      "unavailable",
+      `Cannot listen on "${HOST}:${PORT}": ${describeError(cause)}, expected a free port; set PORT to another one, or to 0 for any`,
+      { cause },
+    );
+  }
+  return (server.address() as AddressInfo).port;
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what is missing: packages always; with the argument `test`, on Debian as root, the servers the tests run against.
+set -eu
+cd "$(dirname "$0")/.."
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  npm ci --no-audit --no-fund
+fi
+[ "${1:-}" = test ] || exit 0
+[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
+missing=""
+for pair in redis-server:redis-server nats-server:nats-server nginx:nginx chromium:chromium; do
+  command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
+done
+[ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] || missing="$missing libnginx-mod-nchan"
+[ -n "$missing" ] || exit 0
+export DEBIAN_FRONTEND=noninteractive
+# A server that a package starts by itself would hold a port and memory: policy-rc.d forbids it (Debian Policy 9.3.3).
+[ -e /usr/sbin/policy-rc.d ] || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d && trap 'rm /usr/sbin/policy-rc.d' EXIT; }
+apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing

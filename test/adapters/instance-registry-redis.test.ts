@@ -1,0 +1,22 @@
+import { createRedisInstanceRegistry } from "../../functions/adapters/instance-registry-redis.ts";
+import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
+import { describeInstanceRegistry } from "../contracts/instance-registry.ts";
+import { missing, startRedis } from "../support/servers.ts";
+
+const logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+describeInstanceRegistry({
+  name: "Redis",
+  skip: missing("redis-server"),
+  async create({ leaseMs }) {
+    const stack = new AsyncDisposableStack();
+    const server = stack.use(await startRedis());
+    const connect = async () => stack.use(await connectRedis(server.url, logger));
+    const redis = await connect();
+    return {
+      open: async () => createRedisInstanceRegistry({ redis: await connect(), leaseMs }),
+      held: async () => Number(await redis.command(["HLEN", "millrace:instances"])),
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
+  },
+});

@@ -1,0 +1,202 @@
+/** The commands that end by themselves: token, check, doctor, produce. */
+
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { jwtVerify } from "jose";
+import { describe, expect, it } from "vitest";
+import { maskUrls } from "../../functions/runtimes/node/logger.ts";
+import { freePort } from "../support/process.ts";
+import { missing, startNats, startRedis } from "../support/servers.ts";
+import { cli, FREE_PORTS, JWT_SECRET, startCli, temporaryFolder } from "./cli.ts";
+
+describe("millrace token", () => {
+  const key = new TextEncoder().encode(JWT_SECRET);
+
+  it("prints a token that the server's secret verifies, and nothing else", async () => {
+    const args = ["token", "--company", "acme", "--role", "ops", "--ttl", "2m"];
+    const { code, stdout, stderr } = await cli(args, {
+      JWT_SECRET,
+      JWT_ISSUER: "https://issuer.example",
+      JWT_AUDIENCE: "millrace",
+    });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^[\w.-]+\n$/);
+    const { payload } = await jwtVerify(stdout.trim(), key, {
+      issuer: "https://issuer.example",
+      audience: "millrace",
+    });
+    expect(payload).toMatchObject({ companyId: "acme", roles: ["ops"] });
+    expect(payload.exp! - payload.iat!).toBe(120);
+  });
+
+  it("names several companies as such", async () => {
+    const { stdout } = await cli(["token", "--company", "acme", "--company", "globex"], { JWT_SECRET });
+    const { payload } = await jwtVerify(stdout.trim(), key);
+    expect(payload).toMatchObject({ companies: ["acme", "globex"] });
+    expect(payload).not.toHaveProperty("companyId");
+  });
+
+  it.each([
+    ["without a secret", ["--company", "acme"], {}, "JWT_SECRET is unset"],
+    ["for nobody", [], { JWT_SECRET }, "expected --company, --role or both"],
+    ["for no company there can be", ["--company", "a b"], { JWT_SECRET }, 'companyId "a b"'],
+    ["for no time", ["--company", "acme", "--ttl", "0s"], { JWT_SECRET }, "Expected a time such as"],
+  ])("refuses %s with 2", async (_, args, env: Record<string, string>, expected) => {
+    const { code, stdout, stderr } = await cli(["token", ...args], env);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(expected);
+  });
+});
+
+describe("millrace check", () => {
+  it("names the problems of settings and of bridge.yaml at once, and exits with 2", async () => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, "bridge.yaml"), "sources:\n  - kind: nats\n  - kind: smoke\n");
+    const { code, stdout, stderr } = await cli(["check"], { PORT: "x" }, { cwd: folder.path });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain("PORT: expected");
+    expect(stderr).toContain("sources[0].name");
+    expect(stderr).toContain("sources[1]");
+  });
+
+  it("--print shows every effective setting, with the secrets masked", async () => {
+    const { code, stdout } = await cli(["check", "--print"], {
+      JWT_SECRET,
+      REDIS_URL: "rediss://user:hunter2@redis.example:6380",
+      NATS_URL: "nats://hunter3@nats.example",
+    });
+    expect(code).toBe(0);
+    expect(stdout).toContain("PORT=8787\n");
+    expect(stdout).toContain("REDIS_URL=rediss://***@redis.example:6380\n");
+    expect(stdout).toContain("JWT_SECRET=***\n");
+    expect(stdout).toContain("sources: nats (nats)");
+    expect(stdout).not.toMatch(/hunter|a secret of/);
+    expect(stdout).not.toContain("would refuse");
+  });
+
+  it("says when serve would refuse what is valid", async () => {
+    const { code, stdout } = await cli(["check"], { AUTH_MODE: "none" });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^note: millrace serve would refuse/m);
+  });
+
+  it("takes the example, and refuses a file that is not there", async () => {
+    expect(await cli(["check", "--config", "infra/bridge.example.yaml"])).toMatchObject({ code: 0 });
+    const { code, stderr } = await cli(["check", "--config", "nowhere.yaml"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('"nowhere.yaml"');
+  });
+});
+
+describe("millrace doctor", () => {
+  it("finds everything well where it is", async (context) => {
+    const reason = missing("redis-server") ?? missing("nats-server");
+    if (reason) context.skip(reason);
+    using folder = temporaryFolder();
+    await using redis = await startRedis();
+    await using nats = await startNats();
+    await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path });
+    const url = await up.ready();
+    const port = /"tcpPort":(\d+)/.exec(up.stderr())?.[1];
+    const { code, stdout } = await cli(["doctor", url], {
+      REDIS_URL: redis.url,
+      NATS_URL: nats.url,
+      BROKER_ADDR: `127.0.0.1:${port}`,
+    });
+    expect(stdout.trim().split("\n")).toEqual([
+      expect.stringMatching(/^ok {4}Redis \S+: answers, version \d/),
+      expect.stringMatching(/^ok {4}source nats, NATS \S+: answers, version \d/),
+      expect.stringMatching(/^ok {4}source framed-tcp, framed-TCP broker \S+: answers$/),
+      `ok    ${url}/healthz: answers`,
+      `ok    ${url}/ready: answers`,
+    ]);
+    expect(code).toBe(0);
+    const { stdout: own } = await cli(["doctor"], { DATA_DIR: folder.path });
+    expect(own).toMatch(/^ok {4}DATA_DIR \S+: writable, holds a log$/m);
+  });
+
+  it("says of each thing that is not there what to do, shows no secret, and exits with 1", async () => {
+    const at = `127.0.0.1:${await freePort()}`;
+    const { code, stdout } = await cli(["doctor", `http://${at}`], {
+      REDIS_URL: `redis://:hunter2@${at}`,
+      NATS_URL: `nats://hunter2@${at}`,
+      BROKER_ADDR: at,
+      JWKS_URL: `http://${at}/keys`,
+    });
+    expect(code).toBe(1);
+    const lines = stdout.trim().split("\n");
+    expect(lines).toHaveLength(6);
+    for (const line of lines)
+      expect(line).toMatch(/^FAIL {2}.*(ECONNREFUSED|connection refused).*\. Next: \S/);
+    expect(stdout).not.toContain("hunter2");
+  });
+
+  it("refuses a DATA_DIR that is a file, and an answer that is no key set", async () => {
+    const server = createServer((_, response) => response.end("{}")).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    try {
+      const { code, stdout } = await cli(["doctor"], {
+        DATA_DIR: "package.json",
+        JWKS_URL: `http://127.0.0.1:${port}/`,
+      });
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/^FAIL {2}DATA_DIR package\.json: /m);
+      expect(stdout).toMatch(/^FAIL {2}JWKS_URL \S+: no keys, /m);
+      expect(stdout).toMatch(/^note {2}no broker/m);
+    } finally {
+      server.close();
+    }
+  });
+
+  it("refuses what is no origin with 2", async () => {
+    expect(await cli(["doctor", "nonsense"])).toMatchObject({ code: 2 });
+  });
+});
+
+describe("millrace produce", () => {
+  it.each([
+    ["no broker", ["--company", "acme"], "BROKER_ADDR is unset"],
+    ["no NATS", ["--company", "acme", "--to", "nats"], "NATS_URL is unset"],
+    ["an unknown use case", ["--company", "acme", "--use-case", "smoke"], "metrics, telemetry"],
+    ["metrics of a file", ["--use-case", "metrics", "--csv", "a.csv"], "--csv is telemetry"],
+    ["no rate", ["--company", "acme", "--rate", "0"], "above 0"],
+    ["half a message", ["--company", "acme", "--count", "0.5"], "whole number"],
+  ])("refuses %s with 2", async (_, args, expected) => {
+    const { code, stderr } = await cli(["produce", ...args]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(expected);
+  });
+
+  it("refuses to send nobody's messages with 2, fails with 1 where no broker is", async () => {
+    const BROKER_ADDR = `127.0.0.1:${await freePort()}`;
+    expect(await cli(["produce"], { BROKER_ADDR })).toMatchObject({ code: 2 });
+    const { code, stderr } = await cli(["produce", "--company", "acme"], { BROKER_ADDR });
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({ level: "error", code: "unavailable" });
+  });
+
+  it("sends the count to the broker and says so", async () => {
+    await using broker = startCli(["broker"], FREE_PORTS);
+    const BROKER_ADDR = new URL(await broker.ready()).host;
+    const args = ["produce", "--company", "acme", "--count", "7", "--rate", "Infinity"];
+    const { code, stdout } = await cli(args, { BROKER_ADDR });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "sent 7 messages\n" });
+    broker.child.kill("SIGTERM");
+    expect(await broker.ended).toBe(0);
+  });
+});
+
+describe("maskUrls", () => {
+  it.each([
+    ["redis://user:pa@host:1/0", "redis://***@host:1/0"],
+    ["at nats://token@host, nats://host", "at nats://***@host, nats://host"],
+    ['{"a":"tcp://host","b":"x@y"}', '{"a":"tcp://host","b":"x@y"}'],
+    ["http://host/path@2", "http://host/path@2"],
+  ])("makes %j %j", (text, masked) => {
+    expect(maskUrls(text)).toBe(masked);
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { type Cursor, GENESIS } from "../../functions/core/cursor.ts";
+import { encodeRecord, parseEvent } from "../../functions/core/event.ts";
+import type { WakeUp } from "../../functions/core/follow.ts";
+import {
+  createWakeUpReader,
+  encodeBatch,
+  parseAppendReply,
+  parseReadReply,
+  parseTalliesReply,
+  parseTip,
+} from "../../functions/core/redis-log-codec.ts";
+
+const event = (id: string, type = "a", source = "/s") =>
+  parseEvent({
+    companyId: "acme",
+    source,
+    id,
+    type,
+    time: "2026-01-31T12:00:00Z",
+    dataText: `{"id":"${id}"}`,
+  });
+
+describe("encodeBatch", () => {
+  it("counts the types, names the type of each event, and joins the records", () => {
+    const events = [event("1"), event("2", "b"), event("3"), event("1", "a", "/t")];
+    expect(encodeBatch(events)).toEqual([
+      ...["4", "2", "001002001001", "a", "b", "3", "1"],
+      ...["/s\x1f1", "/s\x1f2", "/s\x1f3", "/t\x1f1"],
+      events.map((one) => `${encodeRecord(one)}\x1e`).join(""),
+    ]);
+  });
+});
+
+describe("parseAppendReply", () => {
+  it("gives the new events the ids that follow, and duplicates those of their first copies", () => {
+    expect(parseAppendReply(["e1", 1, "17", 3, 2, "16-9", 4, "17-3"], 5)).toEqual({
+      isNewLog: true,
+      appended: [
+        { cursor: "e1.17-3", isNew: true },
+        { cursor: "e1.16-9", isNew: false },
+        { cursor: "e1.17-4", isNew: true },
+        { cursor: "e1.17-3", isNew: false },
+        { cursor: "e1.17-5", isNew: true },
+      ],
+    });
+  });
+});
+
+describe("parseReadReply", () => {
+  it.each([
+    [[], GENESIS, { kind: "events", entries: [], more: false }],
+    [[], "e1.17-0", { kind: "reset", resumeAfter: GENESIS, oldest: undefined }],
+    [["events", "e1", 0], "e1.17-0", { kind: "events", entries: [], more: false }],
+    [
+      ["events", "e1", 1, "17-1", "{1}", "18-0", "{2}"],
+      "e1.17-0",
+      {
+        kind: "events",
+        entries: [
+          { cursor: "e1.17-1", record: "{1}" },
+          { cursor: "e1.18-0", record: "{2}" },
+        ],
+        more: true,
+      },
+    ],
+    [
+      ["expired", "e1", "17-0", "17-1"],
+      "e1.1-0",
+      { kind: "expired", resumeAfter: "e1.17-0", oldest: "e1.17-1" },
+    ],
+    [["reset", "e1", "17-0"], "e1.99-0", { kind: "reset", resumeAfter: "e1.17-0", oldest: undefined }],
+  ])("reads %j after %s", (reply, after, expected) => {
+    expect(parseReadReply(reply, after as Cursor)).toEqual(expected);
+  });
+});
+
+describe("parseTip", () => {
+  it("is GENESIS without a log", () => {
+    expect(parseTip([null, null, null])).toBe(GENESIS);
+    expect(parseTip(["e1", "17", "4"])).toBe("e1.17-4");
+  });
+});
+
+describe("createWakeUpReader", () => {
+  const read = (...payloads: (string | undefined)[]) => {
+    const told: (WakeUp | undefined)[] = [];
+    const reader = createWakeUpReader((wakeUp) => void told.push(wakeUp));
+    for (const payload of payloads) {
+      if (payload === undefined) reader.restored();
+      else reader.message(payload);
+    }
+    return told;
+  };
+
+  it("joins a head with the records that follow it", () => {
+    const wakeUp = {
+      previous: "e1.16-9",
+      entries: [
+        { cursor: "e1.17-3", record: '{"a":1}' },
+        { cursor: "e1.17-4", record: '{"a":2}' },
+      ],
+    };
+    const payloads = ["e1\x1e16-9\x1e17-3\x1e1", '{"a":1}\x1e{"a":2}\x1e'];
+    expect(read(...payloads, ...payloads)).toEqual([wakeUp, wakeUp]);
+  });
+
+  it("says that the log is to be read when the records do not follow", () => {
+    expect(read("e1\x1e16-9\x1e17-3\x1e0")).toEqual([undefined]);
+  });
+
+  it("drops records without their head: subscribed between the two, or cut between them", () => {
+    expect(read("{}\x1e")).toEqual([]);
+    expect(read("e1\x1e16-9\x1e17-3\x1e1", undefined, "{}\x1e")).toEqual([undefined]);
+    expect(read("e1\x1e16-9\x1e17-3\x1e1", "e1\x1e17-3\x1e17-4\x1e0", "{}\x1e")).toEqual([undefined]);
+  });
+});
+
+describe("parseTalliesReply", () => {
+  const hour = 490_000 * 3_600_000;
+
+  it("puts the minutes of two hours into the last 60, the current one last", () => {
+    const nowMs = hour + 20 * 60_000 + 59_999;
+    const { minutes, ...rest } = parseTalliesReply([
+      ...[String(nowMs), "e1", "17-4", ["a", "9", "__proto__", "1"], ["a", "7"]],
+      ["0:a", "2", "20:a", "5", "20:__proto__", "1"],
+      // 20:a of the hour before is 60 minutes ago.
+      ["20:a", "90", "21:a", "3", "59:b.c", "4"],
+    ]);
+    expect(rest).toEqual({
+      at: "e1.17-4",
+      nowMs,
+      total: Object.fromEntries([
+        ["a", 9],
+        ["__proto__", 1],
+      ]),
+      today: { a: 7 },
+    });
+    const at = (counts: Record<number, number>) =>
+      Array.from({ length: 60 }, (_, index) => counts[index] ?? 0);
+    expect(Object.entries(minutes)).toEqual([
+      ["a", at({ 0: 3, 39: 2, 59: 5 })],
+      ["__proto__", at({ 59: 1 })],
+      ["b.c", at({ 38: 4 })],
+    ]);
+  });
+
+  it("is empty, at GENESIS, without a log", () => {
+    expect(parseTalliesReply(["17"])).toEqual({ at: GENESIS, nowMs: 17, total: {}, today: {}, minutes: {} });
+  });
+});

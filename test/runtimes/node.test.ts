@@ -1,0 +1,87 @@
+/** The HTTP contract on Node: `millrace up` as a process of its own, events published over its framed-TCP broker. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+import { createPublisher } from "../../bin/conformance/publishers.ts";
+import { TARGET_DEFAULTS } from "../../bin/conformance/target.ts";
+import { describeHttpContract, type HttpServerUnderTest } from "../contracts/http.ts";
+import { freePort, start } from "../support/process.ts";
+import { waitFor } from "../support/wait.ts";
+
+const HEARTBEAT_MS = 1_000;
+/** Not the companies of the demo producers: their streams are quiet but for what the checks publish. */
+const COMPANY = "conformance-a";
+const OTHER_COMPANY = "conformance-b";
+const JWT_SECRET = "a secret of the tests, long enough for HS256";
+
+const tokenOf = (companyId: string): Promise<string> =>
+  new SignJWT({ companyId, roles: ["ops"] })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject("conformance")
+    .setIssuedAt()
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(JWT_SECRET));
+
+async function startMillrace(settings: Record<string, string>): Promise<HttpServerUnderTest> {
+  const folder = mkdtempSync(join(tmpdir(), "millrace-contract-"));
+  const [port, brokerPort] = [await freePort(), await freePort()];
+  const millrace = start(process.execPath, ["bin/millrace.ts", "up"], {
+    env: {
+      HOST: "127.0.0.1",
+      PORT: String(port),
+      TCP_PORT: String(brokerPort),
+      HTTP_PORT: "0",
+      DATA_DIR: folder,
+      HEARTBEAT_MS: String(HEARTBEAT_MS),
+      ...settings,
+    },
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async () => {
+    await millrace.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await waitFor("millrace to answer", async () => {
+      if (millrace.child.exitCode !== null) throw new Error(millrace.output());
+      const { status } = (await (await fetch(`${url}/stream/health`)).json()) as { status: string };
+      return status === "disabled" || millrace.output().includes(`millrace ready ${url}`);
+    });
+  } catch (error) {
+    await stop();
+    throw new Error(`millrace up did not become ready: ${millrace.output()}`, { cause: error });
+  }
+  const tokens =
+    settings.AUTH_MODE === "jwt"
+      ? { token: await tokenOf(COMPANY), otherToken: await tokenOf(OTHER_COMPANY) }
+      : {};
+  return {
+    target: {
+      ...TARGET_DEFAULTS,
+      ...tokens,
+      url,
+      company: COMPANY,
+      otherCompany: OTHER_COMPANY,
+      publisher: createPublisher(`tcp://127.0.0.1:${brokerPort}`),
+      heartbeatMs: HEARTBEAT_MS,
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+describeHttpContract({
+  name: "Node",
+  mode: "open",
+  start: () => startMillrace({ AUTH_MODE: "none" }),
+});
+describeHttpContract({
+  name: "Node",
+  mode: "auth",
+  start: () => startMillrace({ AUTH_MODE: "jwt", JWT_SECRET }),
+});
+describeHttpContract({
+  name: "Node",
+  mode: "disabled",
+  start: () => startMillrace({ STREAMING_ENABLED: "false", AUTH_MODE: "none" }),
+});
