@@ -3,12 +3,16 @@
  * bridge or another one on the same durable, at once after a `nack` and after the ack wait when a bridge was killed. While messages are
  * held their ack wait is renewed, so a slow store causes no redelivery.
  *
+ * One bridge on the durable keeps the order of the stream. So when a bridge connects while messages are unacked, it lets their ack wait
+ * pass before it takes any: they would come again behind what was published since. Bridges that share a durable share no order.
+ *
  * An ack is sent and not waited for: one that is lost with the connection costs a redelivery, which the log knows to be a duplicate.
  *
  * The stream must exist. The consumer is made when it is missing and used as it is when it exists, so that an operator's settings stand.
  */
 import { type Consumer, type ConsumerMessages, type JsMsg, jetstream } from "@nats-io/jetstream";
 import { millis, nanos } from "@nats-io/transport-node";
+import { sleep } from "../../functions/core/backoff.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import type { BrokerSource, Decode, Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
 import { BATCH_MESSAGES, createIntake } from "../intake.ts";
@@ -18,6 +22,10 @@ import type { SourceEvents } from "../source-monitor.ts";
 
 /** Milliseconds a request for messages stands. The server sends heartbeats within it, so a dead one is noticed. */
 const FETCH_MS = 30_000;
+/** Milliseconds the server may be late in noticing that an ack wait has passed. */
+const LATE_MS = 100;
+/** Milliseconds of an ack wait that are let pass for the sake of order: longer, and being late is worse than being out of order. */
+const MAX_LAPSE_MS = 30_000;
 
 export interface NatsJetStreamOptions extends ConsumerOptions {
   readonly name: string;
@@ -90,6 +98,13 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
           intake.end(natsError(what, cause));
         };
         void connection.closed().then((cause) => failed(cause ?? new Error("the connection was closed")));
+        if (info.num_ack_pending > 0) {
+          logger.info({ stream, messages: info.num_ack_pending, ackWaitMs }, "Waiting for unacked messages");
+          await Promise.race([
+            sleep(Math.min(ackWaitMs + LATE_MS, MAX_LAPSE_MS), signal),
+            connection.closed(),
+          ]);
+        }
         fetchAll(consumer).then(() => {
           if (signal.aborted) intake.end();
         }, failed);

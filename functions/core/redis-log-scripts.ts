@@ -15,7 +15,7 @@
  */
 
 /** Where all-time counters put the types over the limit. */
-export const OTHER_TYPE = "other";
+const OTHER_TYPE = "other";
 
 /** `now`: milliseconds since 1970. `int`: a number as Redis reads it (Lua's own conversion rounds at 14 digits). */
 const CLOCK = `

@@ -19,6 +19,13 @@ export const RETRY_MS = 3_000;
 /** Milliseconds a filtered client's cursor may lag behind what was filtered out. */
 const OWED_CURSOR_MS = 250;
 const OPENING = retryFrame(RETRY_MS);
+/**
+ * New events wait until nine times what the last turn took has passed, so that writing them one by one takes no more than a tenth of
+ * a core; what gathers meanwhile goes out in the same write. At most this many milliseconds: with few clients it is nothing, and the
+ * first event after a pause never waits (`npm run bench`, fanout and latency).
+ */
+const MAX_PACE_MS = 10;
+const PACE = 9;
 
 export interface FeedOptions {
   readonly log: Pick<EventLog, "tip" | "read" | "tail">;
@@ -55,6 +62,9 @@ export function createFeed(options: FeedOptions): Feed {
   const stop = new AbortController();
   let ring: Ring | undefined;
   let isScheduled = false;
+  let pace: ReturnType<typeof setTimeout> | undefined;
+  /** By `performance.now()`. */
+  let nextPacedMs = 0;
   let owedTimer: ReturnType<typeof setTimeout> | undefined;
   /** The ring's frames that nobody who can take them has taken. */
   let untaken = 0;
@@ -77,13 +87,23 @@ export function createFeed(options: FeedOptions): Feed {
   const schedule = () => {
     if (isScheduled) return;
     isScheduled = true;
+    clearTimeout(pace);
+    pace = undefined;
     scheduleTurn(runTurn);
+  };
+
+  const schedulePaced = () => {
+    if (isScheduled || pace !== undefined) return;
+    const waitMs = nextPacedMs - performance.now();
+    if (waitMs < 1) schedule();
+    else pace = setTimeout(schedule, waitMs);
   };
 
   const runTurn = () => {
     isScheduled = false;
     if (stop.signal.aborted) return;
     const nowMs = Date.now();
+    const startMs = performance.now();
     let isBehind = false;
     let taken = -1;
     for (const member of members) {
@@ -95,6 +115,8 @@ export function createFeed(options: FeedOptions): Feed {
     }
     untaken = taken < 0 ? 0 : (ring?.head ?? 0) - taken;
     batches.clear();
+    const endMs = performance.now();
+    nextPacedMs = endMs + Math.min(MAX_PACE_MS, PACE * (endMs - startMs));
     if (isBehind) schedule();
     turnEnded();
   };
@@ -235,7 +257,7 @@ export function createFeed(options: FeedOptions): Feed {
       else for (const frame of framesOf(grown.tip, result)) grown.pushGap(frame);
       pages.tipMoved();
       untaken += result.kind === "events" ? result.entries.length : 1;
-      schedule();
+      schedulePaced();
       if (untaken > RING_FRAMES / 2) await room();
     }
   };
@@ -261,6 +283,7 @@ export function createFeed(options: FeedOptions): Feed {
     if (--member.view.members === 0) views.delete(member.view.key);
     if (members.size > 0) return;
     stop.abort();
+    clearTimeout(pace);
     clearTimeout(owedTimer);
     turnEnded();
     onEmpty();

@@ -131,6 +131,9 @@ describe("createRedisLog", () => {
     const at = 58 - (Math.floor(nowMs / 60_000) % 60);
     const counted = (series as Record<string, number[]>).metric_updated;
     expect(counted?.[at]).toBe(at < 0 ? undefined : 4);
+    await redis.command(["HSET", meta, "hour", String(hour - 2)]);
+    expect((await log.tallies(company)).minutes).toEqual({});
+    await redis.command(["HSET", meta, "hour", String(hour - 1)]);
     await log.append([event(company, 1)]);
     const after = (await log.tallies(company)).minutes as Record<string, number[]>;
     expect(after.metric_updated!.at(-1)).toBe(1);

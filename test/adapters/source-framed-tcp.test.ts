@@ -8,6 +8,7 @@ import { freePort } from "../support/process.ts";
 describeBrokerSource({
   name: "framed TCP",
   acknowledges: false,
+  hasBackPressure: true,
   async create(decode) {
     const host = "127.0.0.1";
     const tcpPort = await freePort();

@@ -8,6 +8,7 @@ import { missing, startNats } from "../support/servers.ts";
 describeBrokerSource({
   name: "NATS JetStream",
   acknowledges: true,
+  hasBackPressure: true,
   skip: missing("nats-server"),
   async create(decode) {
     const server = await startNats();

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type Msg } from "@nats-io/transport-node";
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, type TestContext, test } from "vitest";
 import { dcgmCsv } from "../../bridge/producers/dcgm.ts";
 import { demoMetrics } from "../../bridge/producers/metrics.ts";
 import { connectNatsPublisher } from "../../bridge/producers/nats-publisher.ts";
@@ -100,7 +100,14 @@ describe("produceToBroker", () => {
   });
 });
 
-describe.skipIf(missing("nats-server"))("produceToNats", () => {
+const needsNats = (context: TestContext) => {
+  const reason = missing("nats-server");
+  if (reason) context.skip(reason);
+};
+
+describe("produceToNats", () => {
+  beforeEach(needsNats);
+
   test("publishes JSON bodies on their subjects with an id each, and all have arrived when it returns", async () => {
     await using server = await startNats();
     const connection = await connect({ servers: server.url });
@@ -142,7 +149,9 @@ describe.skipIf(missing("nats-server"))("produceToNats", () => {
   });
 });
 
-describe.skipIf(missing("nats-server"))("connectNatsPublisher", () => {
+describe("connectNatsPublisher", () => {
+  beforeEach(needsNats);
+
   test("reads the credentials from the URL, shows none of them, and says what the server refused", async () => {
     const folder = mkdtempSync(join(tmpdir(), "millrace-nats-"));
     const port = await freePort();

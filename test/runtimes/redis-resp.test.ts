@@ -121,6 +121,7 @@ describe("connectRedis", () => {
     await using server = await startRedis();
     await using redis = await connectRedis(server.url, silent);
     await redis.command(["SET", "n", "0"]);
+    await redis.script("return ARGV[1]", [], ["before"]);
     const waiting = redis.command(["BLPOP", "nothing", "0"]);
     const failed = expect(waiting).rejects.toEqual(unavailable);
     await server.kill();
@@ -130,6 +131,8 @@ describe("connectRedis", () => {
     await waitFor("Redis", () => redis.command(["PING"]));
     expect(await redis.command(["GET", "n"])).toBe("0");
     expect(await redis.script("return ARGV[1]", [], ["back"])).toBe("back");
+    // The new server does not have the script, and was not asked for it in vain.
+    expect(await callsOf("evalsha", server)).toBe(0);
   });
 
   it("gives up a server that accepts and never answers, in seconds, and connects again", async () => {

@@ -8,7 +8,7 @@ import { describeError, MillraceError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 
 /** Milliseconds a connect or a command may take. A script holds Redis for some milliseconds, so this is a server that is not there. */
-export const DEADLINE_MS = 5_000;
+const DEADLINE_MS = 5_000;
 /** Milliseconds between tries to connect, at most: a Redis that is back should not be waited for. */
 const MAX_BACKOFF_MS = 2_000;
 

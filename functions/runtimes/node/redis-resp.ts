@@ -8,7 +8,7 @@ import { createSubscriptions } from "./redis-subscriptions.ts";
 /**
  * Connects to `redis://` or `rediss://`. Resolves after the first try whether or not it was a success: what is started before its
  * Redis comes up by itself. While the server is away calls fail at once with `unavailable`, nothing is kept for later, and the
- * connection is tried for ever. A call takes at most DEADLINE_MS. A subscription whose socket has gone silent is noticed by a PING.
+ * connection is tried for ever. A call takes at most 5 s. A subscription whose socket has gone silent is noticed by a PING.
  * The URL is never logged: it may hold a password.
  * @throws MillraceError `invalid-settings` when the URL is none of Redis.
  */
