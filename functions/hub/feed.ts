@@ -24,7 +24,7 @@ const OPENING = retryFrame(RETRY_MS);
  * a core; what gathers meanwhile goes out in the same write. At most this many milliseconds: with few clients it is nothing, and the
  * first event after a pause never waits (`npm run bench`, fanout and latency).
  */
-const MAX_PACE_MS = 10;
+const MAX_PACE_MS = 20;
 const PACE = 9;
 
 export interface FeedOptions {

@@ -6,6 +6,7 @@ import { encodeFrames, encodeHandshake } from "../../../bridge/broker/framing.ts
 import { parseEvent } from "../../../functions/core/event.ts";
 import { httpOutlet } from "./http-outlet.ts";
 import { openRedisLog } from "./logs.ts";
+import { EVENT_TYPE } from "./payload.ts";
 
 export type PublishTarget =
   /** One event a POST: how the peers take them. */
@@ -33,9 +34,6 @@ export function openOutlet(target: PublishTarget): Promise<Outlet> {
   if (target.kind === "nats") return natsOutlet(target.url, target.subject);
   return tcpOutlet(target.port);
 }
-
-/** Type of the events, and what the clients of Millrace filter by. */
-export const EVENT_TYPE = "metric_updated";
 
 async function logOutlet(redisUrl: string, companyId: string): Promise<Outlet> {
   const opened = await openRedisLog(redisUrl);

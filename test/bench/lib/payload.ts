@@ -7,9 +7,12 @@
 export const FIRST_NUMBER = 10_000_000;
 const STAMP_BASE = 1_000_000_000_000_000;
 
-/** About 100 bytes: what a metric in the field looks like. */
+/** Type of the events, and what the clients of Millrace filter by. It is in the payload for a broker that has no subjects. */
+export const EVENT_TYPE = "metric_updated";
+
+/** About 125 bytes: what a metric in the field looks like. */
 export function payload(company: string, number: number, sentMicros: number): string {
-  return `{"companyId":"${company}","metricName":"integration_score","value":0.85,"n":${number},"t":${STAMP_BASE + sentMicros}}`;
+  return `{"companyId":"${company}","type":"${EVENT_TYPE}","metricName":"integration_score","value":0.85,"n":${number},"t":${STAMP_BASE + sentMicros}}`;
 }
 
 // Distances back from the end of `…,"n":12345678,"t":1234567890123456}`.

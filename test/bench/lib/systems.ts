@@ -3,7 +3,8 @@ import { missingPeer, PEERS, type PeerName, startPeer } from "../../support/peer
 import { missing, startRedis } from "../../support/servers.ts";
 import type { StreamRequest } from "./load-client.ts";
 import { startMillrace } from "./millrace.ts";
-import { EVENT_TYPE, type PublishTarget } from "./outlet.ts";
+import type { PublishTarget } from "./outlet.ts";
+import { EVENT_TYPE } from "./payload.ts";
 import { CORES, pin } from "./processes.ts";
 import { MILLRACE } from "./section.ts";
 import { JWT_SECRET, mintToken } from "./token.ts";
