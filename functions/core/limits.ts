@@ -32,3 +32,5 @@ export const MAX_FILTER_TYPES = 32;
 export const MAX_LOG_EVENTS = 1_000_000;
 /** Dead letters kept; older ones go first. */
 export const MAX_DEAD_LETTERS = 100_000;
+/** Milliseconds a client waits before it reconnects, unless told otherwise: the least that spreads a storm of reconnects a little. */
+export const RETRY_MS = 3_000;

@@ -5,27 +5,16 @@ import { describeError } from "../core/errors.ts";
 import type { CompanyId, EventType } from "../core/ids.ts";
 import { PAGE_EVENTS, RING_FRAMES } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
-import { cursorFrame, type FrameFormat, gapFrame, joinBytes, retryFrame } from "../core/sse.ts";
+import { type FrameFormat, retryFrame } from "../core/sse.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { HubCounters } from "../ports/hub.ts";
+import { createDelivery } from "./delivery.ts";
 import { frameOf } from "./frame.ts";
 import type { Member } from "./member.ts";
 import { createPages, framesOf } from "./pages.ts";
 import { createRing, type Ring } from "./ring.ts";
-import { type Batch, createBatchCache, cutBatch, matches, type View, viewKey } from "./view.ts";
-
-/** Milliseconds a client waits before it reconnects, unless told otherwise. */
-export const RETRY_MS = 3_000;
-/** Milliseconds a filtered client's cursor may lag behind what was filtered out. */
-const OWED_CURSOR_MS = 250;
-const OPENING = retryFrame(RETRY_MS);
-/**
- * New events wait until nine times what the last turn took has passed, so that writing them one by one takes no more than a tenth of
- * a core; what gathers meanwhile goes out in the same write. At most this many milliseconds: with few clients it is nothing, and the
- * first event after a pause never waits (`npm run bench`, fanout and latency).
- */
-const MAX_PACE_MS = 20;
-const PACE = 9;
+import { createTurns } from "./turns.ts";
+import { type View, viewKey } from "./view.ts";
 
 export interface FeedOptions {
   readonly log: Pick<EventLog, "tip" | "read" | "tail">;
@@ -61,188 +50,60 @@ export function createFeed(options: FeedOptions): Feed {
   const views = new Map<string, View>();
   const stop = new AbortController();
   let ring: Ring | undefined;
-  let isScheduled = false;
-  let pace: ReturnType<typeof setTimeout> | undefined;
-  /** By `performance.now()`. */
-  let nextPacedMs = 0;
-  let owedTimer: ReturnType<typeof setTimeout> | undefined;
-  /** The ring's frames that nobody who can take them has taken. */
-  let untaken = 0;
+  /** Who waits for the next turn, when it is not for everybody. */
+  let waiting = new Set<Member>();
+  let isForAll = false;
+  /** The furthest anybody who can take bytes has come in the ring. */
+  let taken = 0;
   let turnEnded = () => {};
 
-  const batches = createBatchCache((view, from) =>
-    cutBatch(ring!.at, { from, end: ring!.head, view, maxEvents: bufferEvents }),
-  );
   const pages = createPages({
     read: (after) => {
       counters.pageReads++;
       return log.read(company, after, PAGE_EVENTS);
     },
-    onPage: () => schedule(),
+    onPage: () => {
+      isForAll = true;
+      turns.now();
+    },
     maxEvents: bufferEvents,
     signal: stop.signal,
     logger,
   });
+  const delivery = createDelivery({ members, ring: () => ring, pages, bufferEvents, counters });
 
-  const schedule = () => {
-    if (isScheduled) return;
-    isScheduled = true;
-    clearTimeout(pace);
-    pace = undefined;
-    scheduleTurn(runTurn);
-  };
-
-  const schedulePaced = () => {
-    if (isScheduled || pace !== undefined) return;
-    const waitMs = nextPacedMs - performance.now();
-    if (waitMs < 1) schedule();
-    else pace = setTimeout(schedule, waitMs);
-  };
-
-  const runTurn = () => {
-    isScheduled = false;
-    if (stop.signal.aborted) return;
+  const turns = createTurns(scheduleTurn, () => {
+    const wasForAll = isForAll;
+    const served = isForAll ? members : waiting;
     const nowMs = Date.now();
-    const startMs = performance.now();
-    let isBehind = false;
-    let taken = -1;
-    for (const member of members) {
+    const still = new Set<Member>();
+    if (isForAll) taken = -1;
+    isForAll = false;
+    for (const member of served) {
       if (!member.isWritable) continue;
-      serve(member, nowMs);
+      if (delivery.serve(member, nowMs)) still.add(member);
       if (member.next > taken) taken = member.next;
-      isBehind ||=
-        member.isWritable && (member.next >= 0 ? member.next < ring!.head : member.page !== undefined);
     }
-    untaken = taken < 0 ? 0 : (ring?.head ?? 0) - taken;
-    batches.clear();
-    const endMs = performance.now();
-    nextPacedMs = endMs + Math.min(MAX_PACE_MS, PACE * (endMs - startMs));
-    if (isBehind) schedule();
+    // Where nobody can take anything the tail has nobody to wait for.
+    if (taken < 0) taken = ring?.head ?? 0;
+    waiting = still;
+    delivery.endTurn();
+    if (still.size > 0) turns.now();
     turnEnded();
+    return wasForAll;
+  });
+
+  const wait = (member: Member) => {
+    waiting.add(member);
+    turns.now();
   };
 
-  const write = (member: Member, bytes: Uint8Array, nowMs: number) => {
-    member.lastWriteMs = nowMs;
-    counters.writes++;
-    counters.writtenBytes += bytes.byteLength;
-    member.isWritable = member.sink.write(bytes);
-    member.wasBlocked ||= !member.isWritable;
-  };
-
-  /** Gives a member at most one batch. */
-  const serve = (member: Member, nowMs: number) => {
-    while (member.isWritable && !member.isGone) {
-      const batch = nextBatch(member, nowMs);
-      if (batch === undefined) return;
-      const { bytes, frames, gaps, cursor, owesCursor } = batch;
-      member.cursor = cursor;
-      if (owesCursor) oweCursor(member);
-      if (bytes === undefined) continue;
-      member.owesCursor = owesCursor;
-      counters.deliveredFrames += frames - gaps.length;
-      for (const reason of gaps) counters.gaps[reason]++;
-      if (member.isOpened) write(member, bytes, nowMs);
-      else {
-        member.isOpened = true;
-        write(member, joinBytes([OPENING, bytes]), nowMs);
-      }
-      return;
-    }
-  };
-
-  /** What follows the member's cursor, with its place moved behind it; undefined when nothing does, or it is being read. */
-  const nextBatch = (member: Member, nowMs: number): Batch | undefined => {
-    if (member.page !== undefined) {
-      const { page, index } = member;
-      if (index < page.frames.length) {
-        const batch = page.batches.batch(member.view, index);
-        member.index = batch.to;
-        return batch;
-      }
-      member.page = undefined;
-    }
-    if (ring === undefined && member.cursor === undefined) return undefined;
-    if (ring !== undefined && !place(member, ring, nowMs)) return undefined;
-    if (ring !== undefined && member.next >= 0) {
-      if (member.next === ring.head) {
-        open(member, nowMs);
-        return undefined;
-      }
-      const batch = batches.batch(member.view, member.next);
-      member.next = batch.to;
-      return batch;
-    }
-    member.page = pages.find(member.cursor!);
-    member.index = member.page?.after(member.cursor!) ?? 0;
-    return member.page && nextBatch(member, nowMs);
-  };
-
-  /** Finds the member's place in the ring, -1 when it has fallen out of it. False: it was given bytes and is full. */
-  const place = (member: Member, ring: Ring, nowMs: number): boolean => {
-    if (member.cursor === undefined) {
-      member.cursor = ring.tip;
-      member.next = ring.head;
-      if (member.isOpened) oweCursor(member);
-      else open(member, nowMs);
-      return member.isWritable;
-    }
-    if (member.next < 0) {
-      member.next = ring.after(member.cursor) ?? -1;
-    } else if (member.dropsOldest && member.wasBlocked && ring.head - member.next > bufferEvents) {
-      return skip(member, ring, nowMs);
-    } else if (member.next < ring.base) {
-      member.next = -1;
-    }
-    member.wasBlocked = false;
-    return true;
-  };
-
-  /** Moves a slow member that prefers freshness to the newest events, and says so. */
-  const skip = (member: Member, ring: Ring, nowMs: number): boolean => {
-    const next = ring.head - Math.min(bufferEvents, ring.head - ring.base);
-    let isLoss = member.next < ring.base;
-    for (let number = Math.max(member.next, ring.base); number < next && !isLoss; number++) {
-      isLoss = matches(member.view, ring.at(number));
-    }
-    const requested = member.cursor!;
-    const after = ring.cursorBefore(next);
-    member.next = next;
-    member.cursor = after;
-    member.wasBlocked = false;
-    if (!isLoss) return true;
-    counters.gaps.dropped++;
-    member.owesCursor = false;
-    write(member, gapFrame({ reason: "dropped", requested, resumedAt: ring.at(next).cursor, after }), nowMs);
-    return member.isWritable;
-  };
-
-  /** The first bytes: what a fresh client is to resume from is said at once. */
-  const open = (member: Member, nowMs: number) => {
-    if (member.isOpened) return;
-    member.isOpened = true;
-    const { cursor } = member;
-    write(member, cursor === undefined ? OPENING : joinBytes([OPENING, cursorFrame(cursor)]), nowMs);
-  };
-
-  const oweCursor = (member: Member) => {
-    member.owesCursor = true;
-    owedTimer ??= setTimeout(() => {
-      owedTimer = undefined;
-      const nowMs = Date.now();
-      for (const owing of members) {
-        if (!owing.owesCursor || !owing.isWritable) continue;
-        owing.owesCursor = false;
-        write(owing, cursorFrame(owing.cursor!), nowMs);
-      }
-    }, OWED_CURSOR_MS);
-  };
-
-  /** A tail that runs ahead of everyone would only push frames out of the ring that have to be read again. */
-  const room = async () => {
-    while (untaken > RING_FRAMES / 2 && !stop.signal.aborted) {
+  /** A tail that runs ahead of everybody would only push frames out of the ring that have to be read again. */
+  const room = async (grown: Ring) => {
+    while (grown.head - taken > RING_FRAMES / 2 && !stop.signal.aborted) {
       await new Promise<void>((resolve) => {
         turnEnded = resolve;
-        schedule();
+        turns.now();
       });
     }
   };
@@ -250,15 +111,17 @@ export function createFeed(options: FeedOptions): Feed {
   const follow = async (tip: Cursor) => {
     const grown = createRing(tip);
     ring = grown;
+    taken = 0;
     for (const member of members) member.next = -1;
-    schedule();
+    isForAll = true;
+    turns.now();
     for await (const result of log.tail(company, tip, stop.signal)) {
       if (result.kind === "events") for (const entry of result.entries) grown.push(frameOf(entry));
       else for (const frame of framesOf(grown.tip, result)) grown.pushGap(frame);
       pages.tipMoved();
-      untaken += result.kind === "events" ? result.entries.length : 1;
-      schedulePaced();
-      if (untaken > RING_FRAMES / 2) await room();
+      isForAll = true;
+      turns.paced();
+      await room(grown);
     }
   };
 
@@ -276,15 +139,16 @@ export function createFeed(options: FeedOptions): Feed {
   void run();
 
   const remove = (member: Member) => {
-    member.isGone = true;
     member.isWritable = false;
+    member.isGone = true;
     member.sink.onDrain = () => {};
     members.delete(member);
+    waiting.delete(member);
     if (--member.view.members === 0) views.delete(member.view.key);
     if (members.size > 0) return;
     stop.abort();
-    clearTimeout(pace);
-    clearTimeout(owedTimer);
+    turns.stop();
+    delivery.stop();
     turnEnded();
     onEmpty();
   };
@@ -301,33 +165,25 @@ export function createFeed(options: FeedOptions): Feed {
       members.add(member);
       member.view.members++;
       member.sink.onDrain = () => {
-        member.isWritable = true;
-        if (member.owesCursor) oweCursor(member);
-        schedule();
+        delivery.drained(member);
+        wait(member);
       };
-      const nowMs = Date.now();
       // At the tip there is nothing to wait for; elsewhere the opening goes with the first events, in one write.
-      if (ring !== undefined && place(member, ring, nowMs) && member.next === ring.head) open(member, nowMs);
-      else schedule();
+      if (!delivery.greet(member, Date.now())) wait(member);
     },
     remove,
     sendAway(member, retryMs) {
       const nowMs = Date.now();
-      // What it has been spared by its filter must not be replayed to it.
-      if (member.isWritable && member.owesCursor) write(member, cursorFrame(member.cursor!), nowMs);
-      if (member.isWritable && retryMs !== undefined) write(member, retryFrame(retryMs), nowMs);
+      // What its filter has spared it must not be replayed to it.
+      delivery.settle(member, nowMs);
+      if (member.isWritable && retryMs !== undefined) delivery.write(member, retryFrame(retryMs), nowMs);
       member.sink.end();
       remove(member);
     },
-    write,
+    write: delivery.write,
     tick(nowMs) {
       pages.sweep();
-      for (const member of members) {
-        if (!member.isOpened && member.isWritable) {
-          member.isOpened = true;
-          write(member, OPENING, nowMs);
-        }
-      }
+      for (const member of members) if (member.isWritable) delivery.open(member, nowMs);
     },
   };
 }

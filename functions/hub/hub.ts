@@ -1,11 +1,12 @@
 /** Hub on one instance's memory: a feed a company, and one timer for everything that goes by time. */
 import { jitter } from "../core/backoff.ts";
 import type { CompanyId } from "../core/ids.ts";
+import { RETRY_MS } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
 import { HEARTBEAT } from "../core/sse.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { Hub, HubCounters, JoinRequest } from "../ports/hub.ts";
-import { createFeed, type Feed, RETRY_MS } from "./feed.ts";
+import { createFeed, type Feed } from "./feed.ts";
 import type { Member } from "./member.ts";
 
 export interface HubOptions {

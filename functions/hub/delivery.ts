@@ -1,0 +1,197 @@
+/** Delivery: what follows a member's cursor, from the ring or from a page, into its sink. At most one batch a turn and member. */
+import { RETRY_MS } from "../core/limits.ts";
+import { cursorFrame, gapFrame, joinBytes, retryFrame } from "../core/sse.ts";
+import type { HubCounters } from "../ports/hub.ts";
+import type { Member } from "./member.ts";
+import type { Pages } from "./pages.ts";
+import type { Ring } from "./ring.ts";
+import { type Batch, createBatchCache, cutBatch, matches } from "./view.ts";
+
+/** Milliseconds a filtered client's cursor may lag behind what was filtered out. */
+const OWED_CURSOR_MS = 250;
+const OPENING = retryFrame(RETRY_MS);
+
+export interface DeliveryOptions {
+  readonly members: ReadonlySet<Member>;
+  /** Undefined until it is known where the log ends. */
+  readonly ring: () => Ring | undefined;
+  readonly pages: Pages;
+  /** Events of one write. */
+  readonly bufferEvents: number;
+  readonly counters: HubCounters;
+}
+
+export interface Delivery {
+  /** Gives the member its next batch, if it can take one and there is one. True: it can take more, and there is more. */
+  serve(member: Member, nowMs: number): boolean;
+  /** Gives a member that has nothing to wait for its first bytes. False: it has to be served. */
+  greet(member: Member, nowMs: number): boolean;
+  /** First bytes for a member that has been waiting. */
+  open(member: Member, nowMs: number): void;
+  /** The member can take bytes again. */
+  drained(member: Member): void;
+  /** Gives bytes that are no event. */
+  write(member: Member, bytes: Uint8Array, nowMs: number): void;
+  /** Tells the client where it stands, if a filter has kept that from it. */
+  settle(member: Member, nowMs: number): void;
+  /** A turn is over: forgets the batches it shared. */
+  endTurn(): void;
+  stop(): void;
+}
+
+export function createDelivery(options: DeliveryOptions): Delivery {
+  const { members, ring: ringNow, pages, bufferEvents, counters } = options;
+  let owedTimer: ReturnType<typeof setTimeout> | undefined;
+
+  const batches = createBatchCache((view, from) => {
+    const { at, head } = ringNow()!;
+    return cutBatch(at, { from, end: head, view, maxEvents: bufferEvents });
+  });
+
+  const write = (member: Member, bytes: Uint8Array, nowMs: number) => {
+    member.lastWriteMs = nowMs;
+    counters.writes++;
+    counters.writtenBytes += bytes.byteLength;
+    member.isWritable = member.sink.write(bytes);
+    member.wasBlocked ||= !member.isWritable;
+  };
+
+  /** What a client is to resume from is said at once, where it is known. */
+  const open = (member: Member, nowMs: number) => {
+    if (member.isOpened) return;
+    member.isOpened = true;
+    member.owesCursor = false;
+    const { cursor } = member;
+    write(member, cursor === undefined ? OPENING : joinBytes([OPENING, cursorFrame(cursor)]), nowMs);
+  };
+
+  const settle = (member: Member, nowMs: number) => {
+    if (!member.owesCursor || !member.isWritable) return;
+    member.owesCursor = false;
+    if (member.isOpened) write(member, cursorFrame(member.cursor!), nowMs);
+    else open(member, nowMs);
+  };
+
+  const oweCursor = (member: Member) => {
+    member.owesCursor = true;
+    owedTimer ??= setTimeout(() => {
+      owedTimer = undefined;
+      const nowMs = Date.now();
+      for (const owing of members) settle(owing, nowMs);
+    }, OWED_CURSOR_MS);
+  };
+
+  const give = (member: Member, batch: Batch, nowMs: number) => {
+    const { bytes, frames, gaps, cursor, owesCursor } = batch;
+    member.cursor = cursor;
+    if (owesCursor) oweCursor(member);
+    if (bytes === undefined) return;
+    member.owesCursor = owesCursor;
+    counters.deliveredFrames += frames - gaps.length;
+    for (const reason of gaps) counters.gaps[reason]++;
+    const isFirst = !member.isOpened;
+    member.isOpened = true;
+    write(member, isFirst ? joinBytes([OPENING, bytes]) : bytes, nowMs);
+  };
+
+  /** What follows the member's cursor, with its place moved behind it; undefined when nothing does, or it is being read. */
+  const nextBatch = (member: Member, nowMs: number): Batch | undefined => {
+    if (member.page !== undefined) return nextOfPage(member);
+    const ring = ringNow();
+    if (ring !== undefined) {
+      if (!place(member, ring, nowMs)) return undefined;
+      if (member.next >= 0) return nextOfRing(member, ring, nowMs);
+    }
+    if (member.cursor === undefined) return undefined;
+    member.page = pages.find(member.cursor);
+    if (member.page === undefined) return undefined;
+    member.index = member.page.after(member.cursor)!;
+    return nextOfPage(member);
+  };
+
+  const nextOfRing = (member: Member, ring: Ring, nowMs: number): Batch | undefined => {
+    if (member.next === ring.head) {
+      open(member, nowMs);
+      return undefined;
+    }
+    const batch = batches.batch(member.view, member.next);
+    member.next = batch.to;
+    return batch;
+  };
+
+  const nextOfPage = (member: Member): Batch => {
+    const page = member.page!;
+    const batch = page.batches.batch(member.view, member.index);
+    member.index = batch.to;
+    if (batch.to === page.frames.length) member.page = undefined;
+    return batch;
+  };
+
+  /** Finds the member's place in the ring, -1 when it is not there. False: it was given bytes and is full. */
+  const place = (member: Member, ring: Ring, nowMs: number): boolean => {
+    if (member.cursor === undefined) {
+      member.cursor = ring.tip;
+      member.next = ring.head;
+      if (member.isOpened) oweCursor(member);
+      else open(member, nowMs);
+      return member.isWritable;
+    }
+    if (member.next < 0) {
+      member.next = ring.after(member.cursor) ?? -1;
+    } else if (member.dropsOldest && member.wasBlocked && ring.head - member.next > bufferEvents) {
+      return skip(member, ring, nowMs);
+    } else if (member.next < ring.base) {
+      member.next = -1;
+    }
+    member.wasBlocked = false;
+    return true;
+  };
+
+  /** Moves a slow member that prefers freshness to the newest events, and says so. */
+  const skip = (member: Member, ring: Ring, nowMs: number): boolean => {
+    const next = Math.max(ring.base, ring.head - bufferEvents);
+    let isLoss = member.next < ring.base;
+    for (let number = member.next; number < next && !isLoss; number++) {
+      isLoss = matches(member.view, ring.at(number));
+    }
+    const requested = member.cursor!;
+    const after = ring.cursorBefore(next);
+    member.next = next;
+    member.cursor = after;
+    member.wasBlocked = false;
+    if (!isLoss) return true;
+    counters.gaps.dropped++;
+    member.owesCursor = false;
+    write(member, gapFrame({ reason: "dropped", requested, resumedAt: ring.at(next).cursor, after }), nowMs);
+    return member.isWritable;
+  };
+
+  return {
+    serve(member, nowMs) {
+      while (member.isWritable) {
+        const batch = nextBatch(member, nowMs);
+        if (batch === undefined) return false;
+        give(member, batch, nowMs);
+        if (batch.bytes === undefined) continue;
+        // From a page it may go on in the ring, or in a page that has yet to be read: the next turn finds out.
+        return member.isWritable && (member.next < 0 || member.next < ringNow()!.head);
+      }
+      return false;
+    },
+    greet(member, nowMs) {
+      const ring = ringNow();
+      if (ring === undefined || !place(member, ring, nowMs) || member.next !== ring.head) return false;
+      open(member, nowMs);
+      return true;
+    },
+    open,
+    drained(member) {
+      member.isWritable = true;
+      if (member.owesCursor) oweCursor(member);
+    },
+    write,
+    settle,
+    endTurn: () => batches.clear(),
+    stop: () => clearTimeout(owedTimer),
+  };
+}
