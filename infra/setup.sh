@@ -3,7 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --no-audit --no-fund
+  # Errors alone: the packages warn that npm's own Node is old, and they do not run on that one.
+  npm ci --no-audit --no-fund --loglevel=error
 fi
 [ "${1:-}" = test ] || exit 0
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
