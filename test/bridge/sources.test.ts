@@ -154,7 +154,7 @@ describe("startBridge", () => {
     expect(numbers).toEqual(Array.from({ length: 100 }, (_, n) => n));
     expect(bridge.stats()[0]!.state).toBe("up");
     expect(logger.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
-    expect(logger.lines.at(-1)!.message).toBe("Source is up again");
+    expect(logger.lines.map(({ message }) => message)).toContain("Source is up again");
   });
 
   it("close: while a broker is not there it ends at once", async () => {
