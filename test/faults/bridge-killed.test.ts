@@ -1,0 +1,117 @@
+/** kill -9 of the bridge while messages flow. */
+import { describe, expect, it } from "vitest";
+import { missing, startNats, startRedis } from "../support/servers.ts";
+import { waitFor } from "../support/wait.ts";
+import { compare, expectAll, upTo } from "./lib/compare.ts";
+import {
+  addStream,
+  openCoreNats,
+  openFramedTcp,
+  openJetStream,
+  type Producer,
+  startLoad,
+} from "./lib/load.ts";
+import {
+  coreNatsSource,
+  framedTcpSource,
+  jetStreamSource,
+  mintToken,
+  startBridge,
+  startBroker,
+  startServe,
+} from "./lib/millrace.ts";
+import { openReader, type Reader } from "./lib/reader.ts";
+
+const KILLS = 4;
+const PER_SECOND = 1000;
+const noRedis = missing("redis-server");
+const noServer = noRedis ?? missing("nats-server");
+
+/** Kills the bridge again and again while the producer sends. */
+async function killUnderLoad(
+  { redisUrl, source, producer }: { redisUrl: string; source: object; producer: Producer },
+  judge: (outcome: { reader: Reader; last: number; outages: { from: number; to: number }[] }) => unknown,
+): Promise<void> {
+  await using serve = await startServe({ REDIS_URL: redisUrl });
+  await using bridge = await startBridge(redisUrl, [source]);
+  using reader = openReader({ urls: [serve.url], company: "acme", token: await mintToken("acme") });
+  await reader.opened();
+  await using load = startLoad(producer, { company: "acme", perSecond: PER_SECOND });
+  const outages: { from: number; to: number }[] = [];
+  for (let kill = 0; kill < KILLS; kill++) {
+    const before = reader.events.length;
+    await waitFor("events to flow", () => reader.events.length > before + 300);
+    await bridge.kill();
+    const from = load.sent;
+    bridge.start();
+    await bridge.connected();
+    outages.push({ from, to: load.sent });
+  }
+  // Some that no kill concerns: where messages may be lost, the last one must not be.
+  await waitFor("the last messages", () => load.sent > outages.at(-1)!.to + 200);
+  const last = await load.stop();
+  await judge({ reader, last, outages });
+  expect(reader.closes).toBe(0);
+}
+
+/** At most once: what came is in order and came once, and what is missing is one run of messages a kill. */
+async function expectLossInFlight(
+  reader: Reader,
+  last: number,
+  outages: readonly { from: number; to: number }[],
+): Promise<void> {
+  await waitFor("the last message", () => reader.events.at(-1)?.n === last);
+  const { missing: lost, ...found } = compare(upTo(last), reader.events);
+  expect({ ...found, problems: reader.problems }).toEqual({
+    ...{ count: last - lost.length, twice: [], foreign: [], disorder: [], wrongIds: [], problems: [] },
+  });
+  const runs = lost.filter((n, index) => n !== lost[index - 1]! + 1).length;
+  expect(runs).toBeLessThanOrEqual(outages.length);
+  const unexplained = lost.filter((n) => !outages.some(({ from, to }) => n > from - IN_FLIGHT && n <= to));
+  expect(unexplained).toEqual([]);
+  console.log(`${lost.length} of ${last} lost in ${runs} runs, ${outages.length} kills`);
+}
+/** Messages between broker and log when the bridge dies: what it has taken and not stored, and what its socket holds. */
+const IN_FLIGHT = 500;
+
+describe("bridge, killed with -9 under load", { timeout: 60_000 }, () => {
+  it("JetStream: nothing is lost, nothing comes twice, all in the order it was published", async (context) => {
+    if (noServer) context.skip(noServer);
+    await using redis = await startRedis();
+    await using nats = await startNats();
+    await addStream(nats.url);
+    await using producer = openJetStream(nats.url);
+    await killUnderLoad(
+      { redisUrl: redis.url, source: jetStreamSource(nats.url), producer },
+      ({ reader, last }) => expectAll(reader, upTo(last)),
+    );
+  });
+
+  it("framed TCP, queue: only what was in flight is lost; the broker keeps what comes while nobody reads", async (context) => {
+    if (noRedis) context.skip(noRedis);
+    await using redis = await startRedis();
+    await using broker = await startBroker("queue");
+    await using producer = await openFramedTcp(broker.port);
+    await killUnderLoad(
+      { redisUrl: redis.url, source: framedTcpSource(broker.port), producer },
+      // The outage itself costs nothing.
+      ({ reader, last, outages }) =>
+        expectLossInFlight(
+          reader,
+          last,
+          outages.map(({ from }) => ({ from, to: from + PER_SECOND / 10 })),
+        ),
+    );
+  });
+
+  it("core NATS: what was published while the bridge was away and what was in flight is lost, and no more", async (context) => {
+    if (noServer) context.skip(noServer);
+    await using redis = await startRedis();
+    await using nats = await startNats();
+    await using producer = await openCoreNats(nats.url);
+    await killUnderLoad(
+      { redisUrl: redis.url, source: coreNatsSource(nats.url), producer },
+      ({ reader, last, outages }) => expectLossInFlight(reader, last, outages),
+    );
+  });
+});
