@@ -75,7 +75,7 @@ async function store(
     async () => {
       if (letters.length === 0) return;
       await deadLetters.put(letters);
-      stats.deadLettered += letters.length;
+      monitor.deadLettered(letters.map(({ reason }) => reason));
     },
   ];
   for (const step of steps) {

@@ -2,7 +2,7 @@
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 import type { Logger } from "../functions/core/logger.ts";
 
-/** Milliseconds between two warnings about dropped messages. */
+/** Milliseconds between two warnings about messages that were dropped, or went to the dead letters. */
 const WARNING_EVERY_MS = 10_000;
 
 /** Counts are since the start. */
@@ -41,6 +41,8 @@ export interface SourceEvents {
 
 export interface SourceMonitor extends SourceEvents {
   readonly stats: SourceStats;
+  /** Messages went to the dead letters. */
+  deadLettered(reasons: readonly string[]): void;
   /** The source ended. */
   disconnected(error: unknown): void;
   /** The store refused. */
@@ -69,6 +71,8 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
   let storeError: unknown;
   let droppedSinceWarning = 0;
   let warnedAtMs = 0;
+  let lettersSinceWarning = 0;
+  let lettersWarnedAtMs = 0;
 
   return {
     stats,
@@ -112,6 +116,17 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
       logger.warn({ source: name, messages: droppedSinceWarning }, "Messages were dropped");
       droppedSinceWarning = 0;
       warnedAtMs = Date.now();
+    },
+    deadLettered(reasons) {
+      stats.deadLettered += reasons.length;
+      lettersSinceWarning += reasons.length;
+      if (reasons.length === 0 || Date.now() - lettersWarnedAtMs < WARNING_EVERY_MS) return;
+      logger.warn(
+        { source: name, messages: lettersSinceWarning, lastReason: reasons.at(-1) },
+        "Messages went to the dead letters",
+      );
+      lettersSinceWarning = 0;
+      lettersWarnedAtMs = Date.now();
     },
     stopped() {
       stats.state = "stopped";

@@ -1,6 +1,7 @@
 /** `millrace doctor`: looks at everything the settings name, as it is now, and says what to do about what is wrong. */
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import type { Command } from "commander";
 import { connectProducer } from "../../bridge/broker/client.ts";
 import type { SourceConfig } from "../../bridge/config.ts";
@@ -139,12 +140,19 @@ function source(config: SourceConfig): Probe {
     async run(signal) {
       const connection = await connectNats(config.url, "millrace doctor", signal);
       if (connection === undefined) throw new Error("no answer");
-      const { version, jetstream } = connection.info ?? {};
-      await closeNats(connection);
-      if (config.jetstream && jetstream !== true) {
-        throw new Error("JetStream is off, expected it on (nats-server -js)");
+      try {
+        const { version, jetstream } = connection.info ?? {};
+        if (config.jetstream === undefined) return `answers, version ${version}`;
+        if (jetstream !== true) throw new Error("JetStream is off, expected it on (nats-server -js)");
+        const { stream } = config.jetstream;
+        const { streams } = await jetstreamManager(connection, { checkAPI: false });
+        const { state } = await streams.info(stream).catch((error: unknown) => {
+          throw new Error(`stream "${stream}": ${describeError(error)}, expected it to be there`);
+        });
+        return `answers, version ${version}; stream "${stream}" holds ${state.messages} messages`;
+      } finally {
+        await closeNats(connection);
       }
-      return `answers, version ${version}`;
     },
   };
 }

@@ -52,6 +52,11 @@ function send(
   options: ProduceToOptions,
 ): Promise<Produced> {
   if (to === "nats") {
+    if (options.csvPath !== undefined || options.useCase === "telemetry") {
+      throw usage(
+        "Cannot produce telemetry to NATS: the bridge's NATS source does not read it, expected --to tcp",
+      );
+    }
     if (NATS_URL !== undefined) return produceToNats({ ...options, url: NATS_URL });
     throw usage("Cannot produce to NATS: NATS_URL is unset, expected a URL such as nats://127.0.0.1:4222");
   }

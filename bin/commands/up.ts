@@ -88,7 +88,11 @@ export async function runUp(
 /** The sources there are anyway, and one on the embedded broker. */
 function withEmbedded({ sources }: BridgeConfig, address: string): BridgeConfig {
   const own = defaultBridgeConfig({ NATS_URL: undefined, BROKER_ADDR: address }).sources;
-  return { sources: [...own.map((source) => ({ ...source, name: EMBEDDED })), ...sources] };
+  const isEmbedded = (source: BridgeConfig["sources"][number]) =>
+    source.kind === "framed-tcp" && source.address.replace(/^localhost:/, "127.0.0.1:") === address;
+  // Read twice, a message without an id would be stored twice.
+  const others = sources.filter((source) => !isEmbedded(source));
+  return { sources: [...own.map((source) => ({ ...source, name: EMBEDDED })), ...others] };
 }
 
 /** Demo producers over TCP, as a stranger's would be. Disposing waits for them; the signal ends them. */

@@ -36,7 +36,7 @@ export interface Produced {
 }
 
 /**
- * To a framed-TCP broker: generated messages as CloudEvents, rows of a file as they are.
+ * To a framed-TCP broker, as CloudEvents; rows of a file that name no company as they are.
  * @param options.addr `host:port`.
  * @throws MillraceError `invalid-input` for options that cannot be, `unavailable` when the broker is not there or goes away.
  */
@@ -46,7 +46,9 @@ export async function produceToBroker(options: ProduceToOptions & { addr: string
   if (host === undefined || Number(port) > 65_535) {
     throw invalid(`Cannot produce to broker ${quote(options.addr)}: expected host:port`);
   }
-  const encode = options.csvPath === undefined ? encodeCloudEvent : encodeBody;
+  // A row that names no company is sent as it is: whose it is, is for a rule of the bridge to say.
+  const encode = (message: Message) =>
+    message.companyId === undefined ? encodeBody(message) : encodeCloudEvent(message);
   return run(options, async () => {
     const client = await connectProducer({ host, port: Number(port) });
     return { send: (message) => client.send(encode(message)), close: () => client.close() };

@@ -63,7 +63,11 @@ const timezone = z
 
 const TABLE = z.object({
   PORT: integer(0, 65_535, 8787).describe("HTTP port; 0 takes a free one"),
-  HOST: z.string().min(1).default("127.0.0.1").describe("HTTP address; 0.0.0.0 in the container"),
+  HOST: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("address listened on: HTTP, and the broker of up and broker"),
   STREAMING_ENABLED: flag(true).describe("false: stream routes refuse, health says so"),
   REDIS_URL: url("redis:", "rediss:").describe("the event log over RESP; unset: embedded log in DATA_DIR"),
   DATA_DIR: z.string().min(1).default(".millrace").describe("folder of the embedded log"),
@@ -88,7 +92,7 @@ const TABLE = z.object({
     .string()
     .min(32, "expected at least 32 characters (RFC 7518 section 3.2)")
     .optional()
-    .describe("HS256 key"),
+    .describe("HS256 key, at least 32 characters"),
   JWKS_URL: url("http:", "https:").describe("public keys for RS256, ES256, EdDSA"),
   JWT_ISSUER: z.string().min(1).optional().describe("expected iss"),
   JWT_AUDIENCE: z.string().min(1).optional().describe("expected aud"),

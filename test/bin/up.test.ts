@@ -61,15 +61,15 @@ describe("millrace up", () => {
     const url = await one.ready();
     await using other = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path });
     const otherUrl = await other.ready();
-    const stop = new AbortController();
-    await fetch(`${url}/stream/updates?companyId=acme`, { signal: stop.signal });
+    // Held until it is cancelled: a response that nobody holds is collected, and its connection closed.
+    const stream = await fetch(`${url}/stream/updates?companyId=acme`);
     await waitFor("the other to know of the connection", async () => {
       const stats = (await (await fetch(`${otherUrl}/stream/stats`)).json()) as {
         connections: { totalConnections: number };
       };
       return stats.connections.totalConnections === 1;
     });
-    stop.abort();
+    await stream.body!.cancel();
     await waitFor("the other to know that it is gone", async () => {
       const stats = (await (await fetch(`${otherUrl}/stream/stats`)).json()) as {
         connections: { totalConnections: number };

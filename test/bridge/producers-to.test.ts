@@ -33,7 +33,7 @@ describe("produceToBroker", () => {
     }
   });
 
-  test("sends the rows of a CSV file as they are, and says what it skipped", async () => {
+  test("sends the rows of a CSV file as events of the company, as they are without one, and says what it skipped", async () => {
     const folder = mkdtempSync(join(tmpdir(), "millrace-produce-"));
     try {
       const csvPath = join(folder, "dcgm.csv");
@@ -48,12 +48,21 @@ describe("produceToBroker", () => {
       expect(produced).toEqual({ sent: 300, skipped: 30 });
       await waitFor("all rows", () => consumer.received.length === 300);
       const [first] = consumer.texts().map((text) => JSON.parse(text));
-      expect(first).toMatchObject({ companyId: "acme", device: "nvidia0", value: expect.any(Number) });
-      expect(first).not.toHaveProperty("specversion");
+      expect(first).toMatchObject({
+        specversion: "1.0",
+        type: "telemetry.gpu",
+        companyid: "acme",
+        data: { companyId: "acme", device: "nvidia0", value: expect.any(Number) },
+      });
       // One by one at first, then only the number.
       expect(warnings).toHaveLength(21);
       expect(warnings[0]).toContain('"line":101,"reason":"1 columns, expected 12"');
       expect(warnings[20]).toContain('"sent":300,"skipped":30');
+      await produceToBroker({ ...options, companies: [], count: 1, addr: `127.0.0.1:${broker.tcpPort}` });
+      await waitFor("one more row", () => consumer.received.length === 301);
+      const bare = JSON.parse(consumer.texts().at(-1)!);
+      expect(bare).toMatchObject({ device: "nvidia0", value: expect.any(Number) });
+      expect(bare).not.toHaveProperty("specversion");
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -34,7 +34,8 @@ export function start(
   { env, cwd }: { env?: Record<string, string>; cwd?: string } = {},
 ): RunningProcess {
   const child = spawn(command, args, {
-    env: { ...process.env, ...env },
+    // Debian keeps servers where only root's PATH looks.
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, ...env },
     cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,5 +1,5 @@
 /** The response's headers: caching, buffering, framing, compression. */
-import { type Check, fail, MUST, PROMISED, pass, verdict } from "../check.ts";
+import { type Check, fail, MUST, notRun, PROMISED, pass, verdict } from "../check.ts";
 import { exchangeBytes } from "../http.ts";
 import { show } from "../sse-parser.ts";
 import { streamUrl } from "../target.ts";
@@ -54,6 +54,9 @@ export const headerChecks: readonly Check[] = [
     needs: ["stream"],
     async run(context) {
       const { headers } = await context.open();
+      if (/^(nginx|openresty)/i.test(headers.server ?? "")) {
+        return notRun("nginx is in front, and takes the header for itself");
+      }
       const seen = `x-accel-buffering: ${headers["x-accel-buffering"] ?? "(none)"}`;
       return verdict(headers["x-accel-buffering"] === "no" ? undefined : `${seen}, expected no`, seen);
     },
