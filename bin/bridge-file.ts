@@ -1,11 +1,7 @@
 /** Where the bridge's configuration comes from. */
 import { existsSync, readFileSync } from "node:fs";
-import {
-  type BridgeConfig,
-  type BrokerSettings,
-  defaultBridgeConfig,
-  parseBridgeConfig,
-} from "../bridge/config.ts";
+import { type BridgeConfig, defaultBridgeConfig, parseBridgeConfig } from "../bridge/config/config.ts";
+import type { BrokerSettings } from "../bridge/config/kind.ts";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 
 /** Read from the working directory when it is there and no other file is named. */

@@ -2,7 +2,7 @@
 import type { Logger } from "../functions/core/logger.ts";
 import type { DeadLetters } from "../functions/ports/dead-letters.ts";
 import type { EventLog } from "../functions/ports/event-log.ts";
-import type { BridgeConfig } from "./config.ts";
+import type { BridgeConfig } from "./config/config.ts";
 import { createSource } from "./registry.ts";
 import { runSource } from "./run.ts";
 import { createSourceMonitor, type SourceStats } from "./source-monitor.ts";

@@ -1,7 +1,7 @@
 /** The kinds of source there are. A new broker is one file in sources/, its settings in config.ts and one line here. */
 import type { Logger } from "../functions/core/logger.ts";
 import type { BrokerSource } from "../functions/ports/broker-source.ts";
-import type { SourceConfig, SourceConfigs } from "./config.ts";
+import type { SourceConfig, SourceConfigs } from "./config/config.ts";
 import { createDecode } from "./decode.ts";
 import type { SourceEvents } from "./source-monitor.ts";
 import { createFramedTcpSource } from "./sources/framed-tcp.ts";

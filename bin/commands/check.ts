@@ -1,5 +1,6 @@
 /** `millrace check`: every problem of the settings and of bridge.yaml at once. */
 import type { Command } from "commander";
+import type { BrokerSettings } from "../../bridge/config/kind.ts";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import {
   type Environment,
@@ -19,7 +20,11 @@ interface CheckOptions {
   readonly print?: boolean;
 }
 
-const SECRETS: readonly string[] = ["JWT_SECRET"] satisfies SettingName[];
+const SECRETS: readonly string[] = [
+  "JWT_SECRET",
+  "MQ_PASSWORD",
+  "MQ_TLS_KEY_PASSWORD",
+] satisfies SettingName[];
 
 /** The lines to print when all is well. @throws MillraceError `invalid-settings` naming every problem of both. */
 function check(env: Environment, options: CheckOptions): string[] {
@@ -35,10 +40,7 @@ function check(env: Environment, options: CheckOptions): string[] {
   };
   const settings = attempt(() => readSettings(env));
   // A setting that is wrong has been said already: here it only counts that it is there.
-  const brokers = settings ?? {
-    NATS_URL: env.NATS_URL || undefined,
-    BROKER_ADDR: env.BROKER_ADDR || undefined,
-  };
+  const brokers = settings ?? (env as unknown as BrokerSettings);
   const bridge = attempt(() => readBridgeFile(brokers, options.config));
   if (settings === undefined || bridge === undefined) {
     throw new MillraceError("invalid-settings", problems.join("\n"));

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { Command } from "commander";
 import { connectProducer } from "../../bridge/broker/client.ts";
-import type { SourceConfig } from "../../bridge/config.ts";
+import type { SourceConfig } from "../../bridge/config/config.ts";
 import { closeNats, connectNats } from "../../bridge/nats-connection.ts";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { Logger } from "../../functions/core/logger.ts";

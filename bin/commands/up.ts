@@ -1,6 +1,6 @@
 /** `millrace up`: the whole pipeline in one process on embedded parts. What `npm start` runs. */
 import type { Command } from "commander";
-import { type BridgeConfig, defaultBridgeConfig } from "../../bridge/config.ts";
+import { type BridgeConfig, defaultBridgeConfig } from "../../bridge/config/config.ts";
 import { startBridge } from "../../bridge/main.ts";
 import { produceToBroker } from "../../bridge/producers/produce-to.ts";
 import { backoffMs, sleep } from "../../functions/core/backoff.ts";
@@ -87,7 +87,7 @@ export async function runUp(
 
 /** The sources there are anyway, and one on the embedded broker. */
 function withEmbedded({ sources }: BridgeConfig, address: string): BridgeConfig {
-  const own = defaultBridgeConfig({ NATS_URL: undefined, BROKER_ADDR: address }).sources;
+  const own = defaultBridgeConfig({ BROKER_ADDR: address }).sources;
   const isEmbedded = (source: BridgeConfig["sources"][number]) =>
     source.kind === "framed-tcp" && source.address.replace(/^localhost:/, "127.0.0.1:") === address;
   // Read twice, a message without an id would be stored twice.

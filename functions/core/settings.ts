@@ -72,7 +72,34 @@ const TABLE = z.object({
   REDIS_URL: url("redis:", "rediss:").describe("the event log over RESP; unset: embedded log in DATA_DIR"),
   DATA_DIR: z.string().min(1).default(".millrace").describe("folder of the embedded log"),
   NATS_URL: url("nats:", "tls:", "ws:", "wss:").describe("NATS server; turns the nats source on"),
+  AMQP_URL: url("amqp:", "amqps:").describe("RabbitMQ server; turns the rabbitmq source on"),
   BROKER_ADDR: address.describe("framed-TCP broker, host:port; turns the framed-tcp source on"),
+  MQ_HOST: z.string().min(1).optional().describe("IBM MQ server; turns the ibm-mq sources on"),
+  MQ_PORT: integer(1, 65_535, 1414).describe("IBM MQ: port of the listener"),
+  MQ_QMGR: z
+    .string()
+    .regex(/^[A-Za-z0-9._/%]{1,48}$/, "expected 1-48 characters of A-Z a-z 0-9 . _ / %")
+    .default("QM1")
+    .describe("IBM MQ: queue manager"),
+  MQ_CHANNEL: z
+    .string()
+    .regex(/^[A-Za-z0-9._/%]{1,20}$/, "expected 1-20 characters of A-Z a-z 0-9 . _ / %")
+    .default("DEV.APP.SVRCONN")
+    .describe("IBM MQ: server-connection channel"),
+  MQ_USER: z.string().min(1).default("app").describe("IBM MQ: user"),
+  MQ_PASSWORD: z.string().min(1).optional().describe("IBM MQ: password of the user"),
+  MQ_CCDT: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("IBM MQ: client channel definition table, a path or URL; instead of MQ_HOST and MQ_CHANNEL"),
+  MQ_TLS_CIPHER: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("IBM MQ: cipher of the channel, such as ANY_TLS12_OR_HIGHER"),
+  MQ_TLS_KEY_REPOSITORY: z.string().min(1).optional().describe("IBM MQ: path of the key repository"),
+  MQ_TLS_KEY_PASSWORD: z.string().min(1).optional().describe("IBM MQ: password of the key repository"),
   DELIVERY_MODE: z
     .enum(["broadcast", "queue"], "expected broadcast or queue")
     .default("broadcast")

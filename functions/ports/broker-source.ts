@@ -52,4 +52,9 @@ export interface BrokerSource {
   /** False: the broker has no acks, so what is in flight when the bridge dies is lost (at most once). */
   readonly acknowledges: boolean;
   deliveries(signal: AbortSignal): AsyncIterable<Batch>;
+  /**
+   * Messages the broker holds for this source and has not given to any bridge yet; undefined while that cannot be told. Never throws.
+   * Absent where the broker keeps none. Asked once a scrape.
+   */
+  lag?(): Promise<number | undefined>;
 }

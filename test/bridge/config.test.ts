@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type BrokerSettings, defaultBridgeConfig, parseBridgeConfig } from "../../bridge/config.ts";
+import { defaultBridgeConfig, parseBridgeConfig } from "../../bridge/config/config.ts";
+import type { BrokerSettings } from "../../bridge/config/kind.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 
-const none: BrokerSettings = { NATS_URL: undefined, BROKER_ADDR: undefined };
+const none: BrokerSettings = {};
 const both: BrokerSettings = { NATS_URL: "nats://n:4222", BROKER_ADDR: "b:9080" };
 
 /** The problems of a file, one a line, without the heading. */

@@ -7,7 +7,7 @@ import { connect } from "@nats-io/transport-node";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { startBroker } from "../../bridge/broker/broker.ts";
 import { connectProducer } from "../../bridge/broker/client.ts";
-import { defaultBridgeConfig, parseBridgeConfig } from "../../bridge/config.ts";
+import { defaultBridgeConfig, parseBridgeConfig } from "../../bridge/config/config.ts";
 import { startBridge } from "../../bridge/main.ts";
 import { GENESIS } from "../../functions/core/cursor.ts";
 import { recordData, recordType } from "../../functions/core/event.ts";
