@@ -118,11 +118,12 @@ describe("millrace up", () => {
     using folder = temporaryFolder();
     await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path });
     const url = await up.ready();
-    await fetch(`${url}/stream/updates?companyId=acme`);
+    const stream = await fetch(`${url}/stream/updates?companyId=acme`);
     up.child.kill("SIGINT");
     await waitFor("it to stop", () => up.stderr().includes("Stopping"));
     up.child.kill("SIGINT");
     expect(await up.ended).toBe(0);
+    await stream.body!.cancel();
   });
 });
 
