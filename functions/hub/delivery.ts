@@ -3,7 +3,7 @@ import { RETRY_MS } from "../core/limits.ts";
 import { cursorFrame, gapFrame, joinBytes, retryFrame } from "../core/sse.ts";
 import type { HubCounters } from "../ports/hub.ts";
 import type { Member } from "./member.ts";
-import type { Pages } from "./pages.ts";
+import type { Page, Pages } from "./pages.ts";
 import type { Ring } from "./ring.ts";
 import { type Batch, createBatchCache, cutBatch, matches } from "./view.ts";
 
@@ -42,6 +42,8 @@ export interface Delivery {
 export function createDelivery(options: DeliveryOptions): Delivery {
   const { members, ring: ringNow, pages, bufferEvents, counters } = options;
   let owedTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Pages that batches were cut from in this turn. */
+  const served = new Set<Page>();
 
   const batches = createBatchCache((view, from) => {
     const { at, head } = ringNow()!;
@@ -53,7 +55,10 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     counters.writes++;
     counters.writtenBytes += bytes.byteLength;
     member.isWritable = member.sink.write(bytes);
-    member.wasBlocked ||= !member.isWritable;
+    if (member.isWritable) return;
+    member.wasBlocked = true;
+    // It would keep the whole page for as long as it takes nothing; its cursor finds the page again, or has it read again.
+    member.page = undefined;
   };
 
   /** What a client is to resume from is said at once, where it is known. */
@@ -121,6 +126,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   const nextOfPage = (member: Member): Batch => {
     const page = member.page!;
+    served.add(page);
     const batch = page.batches.batch(member.view, member.index);
     member.index = batch.to;
     if (batch.to === page.frames.length) member.page = undefined;
@@ -191,7 +197,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     write,
     settle,
-    endTurn: () => batches.clear(),
+    endTurn() {
+      batches.clear();
+      for (const page of served) page.batches.clear();
+      served.clear();
+    },
     stop: () => clearTimeout(owedTimer),
   };
 }

@@ -55,7 +55,13 @@ export function createFeed(options: FeedOptions): Feed {
   let isForAll = false;
   /** The furthest anybody who can take bytes has come in the ring. */
   let taken = 0;
-  let turnEnded = () => {};
+  let turnEnded = Promise.withResolvers<void>();
+
+  /** Resolves when a turn has run, or the feed has ended. */
+  const nextTurn = () => {
+    turns.now();
+    return turnEnded.promise;
+  };
 
   const pages = createPages({
     read: (after) => {
@@ -64,7 +70,7 @@ export function createFeed(options: FeedOptions): Feed {
     },
     onPage: () => {
       isForAll = true;
-      turns.now();
+      return nextTurn();
     },
     maxEvents: bufferEvents,
     signal: stop.signal,
@@ -84,12 +90,13 @@ export function createFeed(options: FeedOptions): Feed {
       if (delivery.serve(member, nowMs)) still.add(member);
       if (member.next > taken) taken = member.next;
     }
-    // Where nobody can take anything the tail has nobody to wait for.
-    if (taken < 0) taken = ring?.head ?? 0;
+    // Where nobody can take anything more the tail has nobody to wait for.
+    if (taken < 0 || still.size === 0) taken = ring?.head ?? 0;
     waiting = still;
     delivery.endTurn();
     if (still.size > 0) turns.now();
-    turnEnded();
+    turnEnded.resolve();
+    turnEnded = Promise.withResolvers();
     return wasForAll;
   });
 
@@ -100,12 +107,7 @@ export function createFeed(options: FeedOptions): Feed {
 
   /** A tail that runs ahead of everybody would only push frames out of the ring that have to be read again. */
   const room = async (grown: Ring) => {
-    while (grown.head - taken > RING_FRAMES / 2 && !stop.signal.aborted) {
-      await new Promise<void>((resolve) => {
-        turnEnded = resolve;
-        turns.now();
-      });
-    }
+    while (grown.head - taken > RING_FRAMES / 2 && !stop.signal.aborted) await nextTurn();
   };
 
   const follow = async (tip: Cursor) => {
@@ -139,6 +141,8 @@ export function createFeed(options: FeedOptions): Feed {
   void run();
 
   const remove = (member: Member) => {
+    // A sink that is ended may say at once that its client has gone.
+    if (member.isGone) return;
     member.isWritable = false;
     member.isGone = true;
     member.sink.onDrain = () => {};
@@ -149,7 +153,7 @@ export function createFeed(options: FeedOptions): Feed {
     stop.abort();
     turns.stop();
     delivery.stop();
-    turnEnded();
+    turnEnded.resolve();
     onEmpty();
   };
 

@@ -3,7 +3,7 @@
  * reads one page at a time, so that reads grow with the pages there are and not with the clients who want them.
  */
 import { backoffMs, sleep } from "../core/backoff.ts";
-import { type Cursor, comparePositions, cursorParts } from "../core/cursor.ts";
+import { type Cursor, comparePositions, cursorParts, GENESIS } from "../core/cursor.ts";
 import { describeError } from "../core/errors.ts";
 import type { ReadResult } from "../core/log-entry.ts";
 import type { Logger } from "../core/logger.ts";
@@ -11,8 +11,8 @@ import { gapFrame } from "../core/sse.ts";
 import { type Frame, frameOf, gapAsFrame } from "./frame.ts";
 import { type BatchCache, createBatchCache, cutBatch } from "./view.ts";
 
-/** Pages kept a company while somebody reads them, 1 MiB of events each (`npm run bench`, storm). */
-const MAX_PAGES = 4;
+/** Answers of the log kept a company while somebody reads them, 1 MiB of events each (`npm run bench`, storm). */
+const MAX_ANSWERS = 4;
 
 export interface Page {
   /** One at least. */
@@ -36,7 +36,8 @@ export interface Pages {
 
 export interface PagesOptions {
   readonly read: (after: Cursor) => Promise<ReadResult>;
-  readonly onPage: () => void;
+  /** Serves those who wait; resolves when it has. */
+  readonly onPage: () => Promise<void>;
   readonly maxEvents: number;
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -44,7 +45,7 @@ export interface PagesOptions {
 
 export function createPages({ read, onPage, maxEvents, signal, logger }: PagesOptions): Pages {
   /** Newest last. */
-  let pages: { page: Page; isUsed: boolean }[] = [];
+  let answers: { readonly answer: Answer; isUsed: boolean }[] = [];
   const wanted = new Set<Cursor>();
   /** Cursors after which there was nothing. */
   const atTip = new Set<Cursor>();
@@ -52,10 +53,10 @@ export function createPages({ read, onPage, maxEvents, signal, logger }: PagesOp
   let isReading = false;
 
   const find = (cursor: Cursor): Page | undefined => {
-    for (const kept of pages) {
-      if (kept.page.after(cursor) === undefined) continue;
+    for (const kept of answers) {
+      if (!kept.answer.covers(cursor)) continue;
       kept.isUsed = true;
-      return kept.page;
+      return kept.answer.pageAfter(cursor);
     }
     if (atTip.has(cursor)) return undefined;
     wanted.add(cursor);
@@ -72,17 +73,18 @@ export function createPages({ read, onPage, maxEvents, signal, logger }: PagesOp
       const cursor = choose(wanted, turn);
       try {
         const movesBefore = moves;
-        const frames = framesOf(cursor, await read(cursor));
+        const result = await read(cursor);
         failures = 0;
         wanted.delete(cursor);
-        if (frames.length === 0) {
+        if (result.kind === "events" && result.entries.length === 0) {
           if (moves === movesBefore) atTip.add(cursor);
         } else {
-          const page = pageOf(cursor, frames, maxEvents);
-          for (const other of wanted) if (page.after(other) !== undefined) wanted.delete(other);
-          pages = [...pages.slice(1 - MAX_PAGES), { page, isUsed: true }];
+          const answer = answerOf(cursor, result, maxEvents);
+          for (const other of wanted) if (answer.covers(other)) wanted.delete(other);
+          answers = [...answers.slice(1 - MAX_ANSWERS), { answer, isUsed: true }];
         }
-        if (!signal.aborted) onPage();
+        // Before the next is read: it may push out what nobody has been served yet, and a store in memory answers without a pause.
+        if (!signal.aborted) await onPage();
       } catch (error) {
         if (signal.aborted) break;
         logger.warn({ reason: describeError(error) }, "Cannot read the event log for a replay, trying again");
@@ -99,8 +101,8 @@ export function createPages({ read, onPage, maxEvents, signal, logger }: PagesOp
       atTip.clear();
     },
     sweep() {
-      pages = pages.filter(({ isUsed }) => isUsed);
-      for (const kept of pages) kept.isUsed = false;
+      answers = answers.filter(({ isUsed }) => isUsed);
+      for (const kept of answers) kept.isUsed = false;
     },
   };
 }
@@ -123,6 +125,34 @@ function choose(wanted: ReadonlySet<Cursor>, turn: number): Cursor {
   }
   return chosen;
 }
+
+/** What the log said after one cursor, and whom else it concerns. */
+interface Answer {
+  covers(cursor: Cursor): boolean;
+  /** Of a cursor it covers. */
+  pageAfter(cursor: Cursor): Page;
+}
+
+function answerOf(after: Cursor, result: ReadResult, maxEvents: number): Answer {
+  if (result.kind === "events") {
+    const page = pageOf(after, framesOf(after, result), maxEvents);
+    return { covers: (cursor) => page.after(cursor) !== undefined, pageAfter: () => page };
+  }
+  return {
+    covers: (cursor) => cursor === after || sharesGap(cursor, after, result),
+    // Each is told of the cursor it came with.
+    pageAfter: (cursor) => pageOf(cursor, framesOf(cursor, result), maxEvents),
+  };
+}
+
+/** A log that was lost is lost for every cursor of another epoch; what was trimmed, for every cursor before it. */
+function sharesGap(cursor: Cursor, read: Cursor, { kind, resumeAfter }: Gap): boolean {
+  if (cursor === GENESIS) return false;
+  const [mine, theirs, kept] = [cursorParts(cursor), cursorParts(read), cursorParts(resumeAfter)];
+  if (kind === "reset") return theirs.epoch !== kept.epoch && mine.epoch !== kept.epoch;
+  return mine.epoch === kept.epoch && comparePositions(mine.position, kept.position) < 0;
+}
+type Gap = Exclude<ReadResult, { readonly kind: "events" }>;
 
 function pageOf(after: Cursor, frames: readonly Frame[], maxEvents: number): Page {
   const indexes = new Map<Cursor, number>([[after, 0]]);

@@ -189,6 +189,41 @@ export function describeHub(
         for (const { membership } of [slow, fast]) membership.leave();
       });
 
+      it("alone, that fills up in the middle of a burst, does not stop the tail for who comes after it", async () => {
+        const [hub, company] = [hubOf({ bufferEvents: 50 }), newCompany("hub")];
+        const slow = await joined(join(hub, company));
+        for (let n = 0; n < 2 * RING_FRAMES; n += 500) {
+          await log.append(events(company, n, n + 500));
+          if (n === RING_FRAMES / 2) slow.stall();
+        }
+        const late = await joined(join(hub, company));
+        await log.append(events(company, 10_000, 10_010));
+        await waitFor("the newest event", () => late.ids().at(-1) === "10009");
+        expect(late.ids().slice(-10)).toEqual(ids(10_000, 10_010));
+        for (const { membership } of [slow, late]) membership.leave();
+      });
+
+      it("holds no page of the log while it is full", async () => {
+        const [hub, company] = [hubOf({ bufferEvents: 10 }), newCompany("hub")];
+        const appended = await log.append(events(company, 0, 8 * PAGE_EVENTS));
+        const slow = join(hub, company, { after: GENESIS, isStalled: true });
+        await slow.has(10);
+        // Pages that push out the one it was in.
+        for (let page = 1; page < 7; page++) {
+          const other = join(hub, company, { after: appended[page * PAGE_EVENTS]!.cursor });
+          await other.has(PAGE_EVENTS / 2);
+          other.membership.leave();
+        }
+        const before = hub.stats().counters.pageReads;
+        slow.drain();
+        await slow.has(PAGE_EVENTS / 2);
+        expect(slow.ids().length).toBeLessThan(PAGE_EVENTS);
+        expect(hub.stats().counters.pageReads).toBeGreaterThan(before);
+        await slow.has(8 * PAGE_EVENTS);
+        expect(slow.ids()).toEqual(ids(0, 8 * PAGE_EVENTS));
+        slow.membership.leave();
+      });
+
       it("that drops the oldest is told so, and goes on with the newest", async () => {
         const [hub, company] = [hubOf({ bufferEvents: 20 }), newCompany("hub")];
         const slow = await joined(join(hub, company, { overflow: "drop-oldest" }));
@@ -221,6 +256,22 @@ export function describeHub(
         }
         expect(hub.stats().counters.pageReads).toBeLessThanOrEqual(6);
       });
+
+      it("over more pages than are kept costs no more than each of them a few times", async () => {
+        const [hub, company] = [hubOf(), newCompany("hub")];
+        const [pages, count] = [20, 20 * PAGE_EVENTS];
+        const appended = await log.append(events(company, 0, count));
+        const clients = Array.from({ length: pages }, (_, page) => ({
+          from: page * PAGE_EVENTS + 1,
+          client: join(hub, company, { after: appended[page * PAGE_EVENTS]!.cursor }),
+        }));
+        for (const { from, client } of clients) {
+          await client.has(count - from);
+          expect(client.ids()).toEqual(ids(from, count));
+          client.membership.leave();
+        }
+        expect(hub.stats().counters.pageReads).toBeLessThanOrEqual(5 * pages);
+      });
     });
 
     describe("a gap", () => {
@@ -252,6 +303,27 @@ export function describeHub(
           client.membership.leave();
         }
         expect(hub.stats().counters.gaps).toEqual({ expired: 1, reset: 2, dropped: 0 });
+      });
+
+      it("that concerns many costs a few reads, and each is told of the cursor it came with", async () => {
+        await using own = await openStore({ maxEvents: 300 });
+        const small = await own.open();
+        const [hub, company] = [hubOf({}, small), newCompany("hub")];
+        const old = await small.append(events(company, 0, 200));
+        for (let n = 200; n < 1200; n += 100) await small.append(events(company, n, n + 100));
+        const lost = Array.from({ length: 200 }, (_, n) => parseCursor(`another0log.${n + 1}-0`));
+        const clients = [...old.map(({ cursor }) => cursor), ...lost].map((after) => ({
+          after,
+          client: join(hub, company, { after }),
+        }));
+        for (const [at, { after, client }] of clients.entries()) {
+          await waitFor("the newest event", () => client.ids().at(-1) === "1199");
+          const reason = at < old.length ? "expired" : "reset";
+          expect(client.gaps()).toEqual([expect.objectContaining({ reason, requested: after })]);
+          expect(client.ids()).toEqual(ids(1200 - client.ids().length, 1200));
+          client.membership.leave();
+        }
+        expect(hub.stats().counters.pageReads).toBeLessThanOrEqual(12);
       });
 
       it("is said to everyone who is connected when the log is lost, also to filtered ones", async () => {
