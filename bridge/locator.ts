@@ -1,6 +1,6 @@
 /** Where a value is found in a message: what the rules of bridge.yaml are made of. */
 import { hash, randomUUID } from "node:crypto";
-import { memberText } from "./json-member.ts";
+import { memberText } from "../functions/core/json-member.ts";
 import { header, isObject, type View } from "./message-view.ts";
 
 /** Where a value is found in a message. */

@@ -2,7 +2,7 @@
 import { MillraceError } from "../functions/core/errors.ts";
 import { quote } from "../functions/core/ids.ts";
 import type { RawMessage } from "../functions/ports/broker-source.ts";
-import { memberText } from "./json-member.ts";
+import { memberText } from "../functions/core/json-member.ts";
 
 export interface View {
   readonly message: RawMessage;

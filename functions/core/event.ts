@@ -7,6 +7,7 @@
  */
 import { MillraceError } from "./errors.ts";
 import { type CompanyId, type EventType, isCompanyId, isEventType, quote } from "./ids.ts";
+import { memberTexts } from "./json-member.ts";
 import { MAX_ATTRIBUTE_CHARS, MAX_DATA_BYTES } from "./limits.ts";
 
 declare const brand: unique symbol;
@@ -113,13 +114,22 @@ function parseData(companyId: CompanyId, text: string): DataText {
   }
   if (Object.hasOwn(value, "companyId")) {
     const own = (value as Record<string, unknown>).companyId;
-    // A message that says two companies belongs to none: fail closed.
+    // A message that says two companies belongs to none: fail closed. Said twice, readers differ in which one they take.
     if (own !== companyId) throw invalid("data.companyId", show(own), `the company of the message, ${owner}`);
+    if (mayRepeat(text) && memberTexts(text, "companyId").length > 1) {
+      throw invalid("data.companyId", "there more than once", "one, as of any name (RFC 8259 section 4)");
+    }
     return line as DataText;
   }
   const rest = line.slice(1).trimStart();
   return (rest === "}" ? `{"companyId":${owner}}` : `{"companyId":${owner},${rest}`) as DataText;
 }
+
+/** Whether a second `companyId` may be somewhere, plain or behind an escape: most payloads need no closer look. */
+function mayRepeat(text: string): boolean {
+  return text.indexOf(COMPANY_MEMBER) !== text.lastIndexOf(COMPANY_MEMBER) || text.includes("\\u");
+}
+const COMPANY_MEMBER = '"companyId"';
 
 function parseAttribute(name: string, value: unknown): string {
   if (

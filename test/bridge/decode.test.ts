@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createDecode, type DecodeRules } from "../../bridge/decode.ts";
-import { memberText } from "../../bridge/json-member.ts";
+import { memberText } from "../../functions/core/json-member.ts";
 import type { MillraceEvent } from "../../functions/core/event.ts";
 import type { Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
 

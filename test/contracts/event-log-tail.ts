@@ -201,7 +201,9 @@ export function describeTail({ test }: Tests): void {
       expect(readers[0]!.entries).toEqual(await readAll(log, company));
       expectGrowing(readers[0]!.entries.map(({ cursor }) => cursor));
       const { total, today, minutes } = await log.tallies(company);
-      expect([total, today]).toEqual([{ metric_updated: 3 * count }, { metric_updated: 3 * count }]);
+      expect(total).toEqual({ metric_updated: 3 * count });
+      // Less only where a day ended in between.
+      expect(sum(Object.values(today))).toBeLessThanOrEqual(3 * count);
       expect(sum(minutes["metric_updated" as never])).toBe(3 * count);
     });
   });

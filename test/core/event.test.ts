@@ -24,6 +24,11 @@ const dataOf = (dataText: string) => parse({ dataText }).data;
 describe("parseEvent data", () => {
   it.each([
     ["an object that names its company", '{"companyId":"acme","a":1}', '{"companyId":"acme","a":1}'],
+    [
+      "a nested companyId beside its own",
+      '{"companyId":"acme","a":{"companyId":"globex"},"b":"\\u0041"}',
+      '{"companyId":"acme","a":{"companyId":"globex"},"b":"\\u0041"}',
+    ],
     ["an object without", '{"a":1}', '{"companyId":"acme","a":1}'],
     ["an empty object", "{ }", '{"companyId":"acme"}'],
     ["an array", "[1,2]", '{"companyId":"acme","value":[1,2]}'],
@@ -60,6 +65,9 @@ describe("parseEvent data", () => {
     ["another company", '{"companyId":"globex"}', 'companyId: "globex"'],
     ["another company behind an escape", '{"company\\u0049d":"globex"}', 'companyId: "globex"'],
     ["two companies", '{"companyId":"acme","companyId":"globex"}', 'companyId: "globex"'],
+    ["two companies, its own last", '{"companyId":"globex","companyId":"acme"}', "more than once"],
+    ["its company twice", '{"companyId":"acme","a":{},"companyId":"acme"}', "more than once"],
+    ["another behind an escape first", '{"company\\u0049d":"globex","companyId":"acme"}', "more than once"],
     ["a company that is no text", '{"companyId":["acme"]}', "companyId"],
     ["no company at all", '{"companyId":null}', "companyId"],
     ["nothing", "", "not JSON"],

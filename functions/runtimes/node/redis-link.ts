@@ -19,10 +19,13 @@ const MAX_BACKOFF_MS = 2_000;
 const WILL_PASS =
   /^(?:ERR Error running script.*-)?(?:LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM)\b/;
 
+/** Replies of a server that refuses whom REDIS_URL names. */
+const REFUSED = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)\b/;
+
 export type Client = ReturnType<typeof createClientFor>;
 
 export interface RedisLink extends AsyncDisposable {
-  /** The client that is connected; waits for the first try to connect. @throws MillraceError `unavailable` when there is none. */
+  /** The client that is connected; waits for the first try to connect. @throws MillraceError `unavailable` when there is none, `invalid-settings` when it never let us in. */
   connected(): Promise<Client>;
   /** As `connected`, for a caller that cannot wait. */
   current(): Client;
@@ -64,9 +67,18 @@ export function openRedisLink({ url, logger, prepare }: RedisLinkOptions): Redis
   /** Why we gave `opening` up, if we did: what its socket says then is only a consequence. */
   let givenUp: string | undefined;
   let lastReplyMs = 0;
+  /** Set until the first connection: later the server has let us in with these credentials, and an operator who changes them is waited for. */
+  let refusal: MillraceError | undefined;
 
   const unavailable = (reason: string, cause?: unknown) =>
     new MillraceError("unavailable", `Cannot use Redis at "${server}": ${reason}`, { cause });
+
+  const refused = (reason: string, cause: unknown) =>
+    new MillraceError(
+      "invalid-settings",
+      `Cannot use Redis at "${server}": ${reason}, expected the user and password of REDIS_URL to be let in`,
+      { cause },
+    );
 
   /** Uses one client until it is lost. @throws what ended it. */
   const useOne = async (onReady: () => void) => {
@@ -104,16 +116,20 @@ export function openRedisLink({ url, logger, prepare }: RedisLinkOptions): Redis
   };
 
   const keepConnected = async () => {
+    let wasConnected = false;
     for (let failures = 0; !closing.signal.aborted; ) {
       try {
         await useOne(() => {
           if (failures > 0) logger.info({ server }, "Connected to Redis again");
           failures = 0;
+          wasConnected = true;
+          refusal = undefined;
           firstTry.resolve();
         });
       } catch (error) {
         if (closing.signal.aborted) break;
         lost = givenUp ?? reasonOf(error);
+        if (!wasConnected && REFUSED.test(lost)) refusal = refused(lost, error);
         if (failures++ === 0) logger.warn({ server, reason: lost }, "Cannot reach Redis, trying again");
       }
       firstTry.resolve();
@@ -125,7 +141,7 @@ export function openRedisLink({ url, logger, prepare }: RedisLinkOptions): Redis
   const ended = keepConnected();
 
   const current = () => {
-    if (client === undefined) throw unavailable(lost);
+    if (client === undefined) throw refusal ?? unavailable(lost);
     return client;
   };
 

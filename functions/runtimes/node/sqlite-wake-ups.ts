@@ -16,6 +16,8 @@ type Wake = (wakeUp: WakeUp | undefined) => void;
 
 /** Milliseconds after a write to look again: the write is seen before its commit is, and its writer may die before it rings. */
 const LOOK_AGAIN_MS = 100;
+/** Milliseconds after which a folder that could not be watched any more is tried again. */
+const WATCH_AGAIN_MS = 1000;
 
 export interface SqliteWakeUps extends Disposable {
   /** `wake` is called with the entries of this connection's appends, with undefined when the log should be read. */
@@ -84,9 +86,26 @@ export function createSqliteWakeUps(options: {
       }
     });
     watcher.on("error", (error) => {
-      logger.warn({ reason: describeError(error) }, "no longer told of commits of other processes");
+      logger.warn(
+        { reason: describeError(error) },
+        "no longer told of commits of other processes, trying again",
+      );
       stop();
+      watchAgain();
     });
+  };
+  const watchAgain = () => {
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (subscribers.size === 0) return;
+      try {
+        start();
+      } catch {
+        return watchAgain();
+      }
+      // Nobody was told of what was committed meanwhile.
+      for (const company of subscribers.keys()) wakeAll(company, undefined);
+    }, WATCH_AGAIN_MS).unref();
   };
   const stop = () => {
     watcher?.close();

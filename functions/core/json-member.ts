@@ -13,7 +13,12 @@ const BACKSLASH = 0x5c;
  * @param json A JSON object that `JSON.parse` has accepted.
  */
 export function memberText(json: string, name: string): string | undefined {
-  let found: string | undefined;
+  return memberTexts(json, name).at(-1);
+}
+
+/** The texts of every member of the name, in the order they are written. @param json As for {@link memberText}. */
+export function memberTexts(json: string, name: string): string[] {
+  const found: string[] = [];
   // Between members there are only commas and white space, so the next quote opens the next name.
   for (let at = json.indexOf('"'); at >= 0; at = json.indexOf('"', at)) {
     const nameEnd = endOfString(json, at);
@@ -21,7 +26,7 @@ export function memberText(json: string, name: string): string | undefined {
     const isIt = written === name || (written.includes("\\") && JSON.parse(`"${written}"`) === name);
     const start = json.indexOf(":", nameEnd) + 1;
     at = endOfValue(json, start);
-    if (isIt) found = json.slice(start, at).trim();
+    if (isIt) found.push(json.slice(start, at).trim());
   }
   return found;
 }
