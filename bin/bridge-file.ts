@@ -1,8 +1,15 @@
 /** Where the bridge's configuration comes from. */
 import { existsSync, readFileSync } from "node:fs";
-import { type BridgeConfig, defaultBridgeConfig, parseBridgeConfig } from "../bridge/config/config.ts";
+import {
+  type BridgeConfig,
+  defaultBridgeConfig,
+  parseBridgeConfig,
+  type SourceConfig,
+} from "../bridge/config/config.ts";
 import type { BrokerSettings } from "../bridge/config/kind.ts";
+import { describeAddress } from "../bridge/ibm-mq/connection.ts";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
+import { maskUrls } from "../functions/runtimes/node/logger.ts";
 
 /** Read from the working directory when it is there and no other file is named. */
 const DEFAULT_FILE = "bridge.yaml";
@@ -28,4 +35,15 @@ export function readBridgeFile(settings: BrokerSettings, named: string | undefin
     );
   }
   return { path, config: parseBridgeConfig(text, settings) };
+}
+
+/** `name (kind where)`, secrets masked. */
+export function describeSource(config: SourceConfig): string {
+  return `${config.name} (${[config.kind, maskUrls(placeOf(config))].filter(Boolean).join(" ")})`;
+}
+
+function placeOf(config: SourceConfig): string {
+  if (config.kind === "framed-tcp") return config.address;
+  if (config.kind !== "ibm-mq") return config.url;
+  return `${config.queue} of ${config.queueManager} at ${describeAddress(config)}`;
 }

@@ -1,4 +1,6 @@
 /** What the commands share: settings, a logger, where results go, and how a failure becomes an exit code. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { CommanderError } from "commander";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
@@ -41,7 +43,21 @@ export const BROKER_SETTINGS = [
   ...["HOST", "TCP_PORT", "HTTP_PORT", "DELIVERY_MODE", "MAX_CONSUMERS", "CONSUMER_CHANNEL_BUFFER_SIZE"],
 ] as SettingName[];
 
+/** The settings that turn a source on. */
+export const SOURCE_SWITCHES = [
+  ...["NATS_URL", "AMQP_URL", "BROKER_ADDR", "MQ_HOST", "MQ_CCDT", "REDIS_URL"],
+] as SettingName[];
+/** The settings of the sources. */
+export const SOURCE_SETTINGS = settingsTable()
+  .map(({ name }) => name as SettingName)
+  .filter((name) => SOURCE_SWITCHES.includes(name) || /^(NATS|AMQP|MQ)_/.test(name));
+
 export type SettingName = keyof Settings;
+
+/** Whether there is an embedded store in the folder. */
+export function holdsStore(folder: string): boolean {
+  return existsSync(join(folder, "millrace.db"));
+}
 
 /** Ends a command's help with the settings it reads, in the order of the table. */
 export function helpSettings(command: Command, names: readonly SettingName[]): Command {

@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { addBridgeCommand } from "./commands/bridge.ts";
 import { addBrokerCommand } from "./commands/broker.ts";
 import { addCheckCommand } from "./commands/check.ts";
+import { addDeadLettersCommand } from "./commands/dead-letters.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addProduceCommand } from "./commands/produce.ts";
 import { addServeCommand } from "./commands/serve.ts";
@@ -22,7 +23,7 @@ const program = new Command("millrace").description(description).version(version
 program.showHelpAfterError("(--help says what there is)");
 for (const add of [
   ...[addUpCommand, addServeCommand, addBridgeCommand, addBrokerCommand, addProduceCommand],
-  ...[addTokenCommand, addCheckCommand, addDoctorCommand, addConformanceCommand],
+  ...[addDeadLettersCommand, addTokenCommand, addCheckCommand, addDoctorCommand, addConformanceCommand],
 ]) {
   add(program);
 }

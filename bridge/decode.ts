@@ -29,7 +29,8 @@ import { describeError } from "../functions/core/errors.ts";
 import { type EventInput, isTime, parseEvent } from "../functions/core/event.ts";
 import { isEventType, quote } from "../functions/core/ids.ts";
 import { typeOfSubject } from "../functions/core/subject.ts";
-import type { Decode, RawMessage } from "../functions/ports/broker-source.ts";
+import type { Decode, Decoded, RawMessage } from "../functions/ports/broker-source.ts";
+import { previewText, viewBinary } from "./binary-preview.ts";
 import { compile, type Find, field, type IdLocator, type Locator } from "./locator.ts";
 import { header, invalid, type View, viewMessage } from "./message-view.ts";
 
@@ -47,6 +48,17 @@ export interface DecodeOptions {
   readonly rules: DecodeRules;
   /** The id of a message in which none is found. */
   readonly lastResortId: "content" | "random";
+  /** Of a message that came before and is decoded again: what stands in for a random id and for now, so that twice is once. */
+  readonly received?: { readonly randomId: string; readonly time: string } | undefined;
+  /** The type of a subject for which no rule finds one. Default core/subject.ts. */
+  readonly typeOf?: ((subject: string) => string) | undefined;
+  /** What of the subject `content` covers: messages alike in it and in their body count as one. Default all of it. */
+  readonly contentScope?: ((subject: string) => string) | undefined;
+  /**
+   * `preview`: a body that is not JSON becomes an event with `{"encoding":"hex","bytes":N,"preview":"<the first 128 bytes>"}`, its
+   * company told by a header or a rule. Default: it is undecodable.
+   */
+  readonly binary?: "preview" | undefined;
 }
 
 const COMPANY_BY_DEFAULT: readonly Locator[] = [{ header: "companyid" }, { field: "companyId" }];
@@ -54,12 +66,24 @@ const ID_BY_DEFAULT: readonly Locator[] = [{ field: "messageId" }, { field: "id"
 const TIME_BY_DEFAULT: readonly Locator[] = [{ field: "ts" }, { field: "time" }, { field: "timestamp" }];
 
 /** Never throws: what is wrong with a message is told in its `undecodable`. */
-export function createDecode({ source, rules, lastResortId }: DecodeOptions): Decode {
-  const company = (rules.company ?? COMPANY_BY_DEFAULT).map(compile);
-  const type = (rules.type ?? []).map(compile);
-  const id = [...(rules.id ?? ID_BY_DEFAULT), lastResortId].map(compile);
+export function createDecode({
+  source,
+  rules,
+  lastResortId,
+  received,
+  typeOf = typeOfSubject,
+  contentScope = (subject) => subject,
+  binary,
+}: DecodeOptions): Decode {
+  const company = (rules.company ?? COMPANY_BY_DEFAULT).map((locator) => compile(locator));
+  const type = (rules.type ?? []).map((locator) => compile(locator));
+  const fixed = (locator: IdLocator) =>
+    locator === "random" && received ? { value: received.randomId } : locator;
+  const id = [...(rules.id ?? ID_BY_DEFAULT), lastResortId].map((locator) =>
+    compile(fixed(locator), contentScope),
+  );
   if (!rules.id) id.unshift(({ message }) => message.messageId);
-  const time = (rules.time ?? TIME_BY_DEFAULT).map(compile).map(onlyTimes);
+  const time = (rules.time ?? TIME_BY_DEFAULT).map((locator) => onlyTimes(compile(locator)));
 
   const companyOf = (view: View): string | undefined => {
     const stated = attribute(view, "companyid");
@@ -70,15 +94,14 @@ export function createDecode({ source, rules, lastResortId }: DecodeOptions): De
     throw invalid("companyid", quote(stated), `${quote(ruled)}, by the rule of its source`);
   };
 
-  const read = (message: RawMessage): EventInput => {
-    const view = viewMessage(message);
-    const subject = attribute(view, "subject") ?? (message.subject || undefined);
-    const common = { companyId: companyOf(view), subject, dataText: view.dataText };
+  const read = (view: View, dataText: string): EventInput => {
+    const subject = attribute(view, "subject") ?? (view.message.subject || undefined);
+    const common = { companyId: companyOf(view), subject, dataText };
     const stated = {
       source: attribute(view, "source"),
       id: attribute(view, "id"),
       type: attribute(view, "type")?.toLowerCase(),
-      time: attribute(view, "time") ?? first(time, view),
+      time: attribute(view, "time") ?? first(time, view) ?? received?.time,
     };
     // A structured CloudEvent must have them all (CloudEvents 1.0, required attributes).
     if (view.isStructured) return { ...common, ...stated };
@@ -86,16 +109,29 @@ export function createDecode({ source, rules, lastResortId }: DecodeOptions): De
       ...common,
       source: stated.source ?? source,
       id: stated.id ?? first(id, view),
-      type: stated.type ?? first(type, view)?.toLowerCase() ?? lastResortType(view),
+      type: stated.type ?? first(type, view)?.toLowerCase() ?? lastResortType(view, typeOf),
       time: stated.time,
     };
   };
 
-  return (message) => {
+  const decodeJson = (message: RawMessage): Decoded => {
     try {
-      return { event: parseEvent(read(message)) };
+      const view = viewMessage(message);
+      return { event: parseEvent(read(view, view.dataText)) };
     } catch (error) {
       return { undecodable: { reason: describeError(error), message } };
+    }
+  };
+  if (binary !== "preview") return decodeJson;
+  return (message) => {
+    const decoded = decodeJson(message);
+    const view = "undecodable" in decoded ? viewBinary(message) : undefined;
+    if (!view || "event" in decoded) return decoded;
+    try {
+      return { event: parseEvent(read(view, previewText(message))) };
+    } catch (error) {
+      const reason = `${decoded.undecodable.reason}; nor as a preview of bytes: ${describeError(error)}`;
+      return { undecodable: { reason, message } };
     }
   };
 }
@@ -112,9 +148,9 @@ function onlyTimes(find: Find): Find {
   };
 }
 
-function lastResortType(view: View): string {
+function lastResortType(view: View, typeOf: (subject: string) => string): string {
   const { subject } = view.message;
-  if (subject) return typeOfSubject(subject);
+  if (subject) return typeOf(subject);
   const type = field(view, ["type"])?.toLowerCase();
   return isEventType(type) ? type : "message";
 }

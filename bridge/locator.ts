@@ -20,10 +20,17 @@ export type IdLocator = Locator | "content" | "random";
 /** Finds a value, or does not. */
 export type Find = (view: View) => string | undefined;
 
-export function compile(locator: IdLocator): Find {
+/** @param contentScope What of the subject `content` covers. */
+export function compile(
+  locator: IdLocator,
+  contentScope: (subject: string) => string = (subject) => subject,
+): Find {
   if (locator === "random") return () => randomUUID();
   if (locator === "content") {
-    return ({ message, dataText }) => hash("sha256", `${message.subject}\0${dataText}`, "base64url");
+    return ({ message, dataText }) => {
+      const scope = contentScope(message.subject);
+      return hash("sha256", `${scope}\0${dataText}`, "base64url");
+    };
   }
   if ("value" in locator) return () => locator.value;
   if ("header" in locator) {

@@ -1,5 +1,6 @@
 /** The bridge: every source of the configuration into one log. */
 import type { Logger } from "../functions/core/logger.ts";
+import type { BrokerSource } from "../functions/ports/broker-source.ts";
 import type { DeadLetters } from "../functions/ports/dead-letters.ts";
 import type { EventLog } from "../functions/ports/event-log.ts";
 import type { BridgeConfig } from "./config/config.ts";
@@ -15,9 +16,17 @@ export interface BridgeOptions {
   readonly logger: Logger;
 }
 
+/** One source, as of now. */
+export interface BridgeSource extends SourceStats, Pick<BrokerSource, "acknowledges"> {
+  /** As BrokerSource.lag; asked again while an answer is due, it is the same one. */
+  readonly lag?: () => Promise<number | undefined>;
+}
+
 export interface Bridge extends AsyncDisposable {
-  /** As of now, in the order of the configuration. */
-  stats(): (SourceStats & { readonly acknowledges: boolean })[];
+  /** Begins to connect and returns at once: a source that cannot connect is tried again, and shows in `stats`. Once. */
+  start(): void;
+  /** The sources that are on, in the order of the configuration; before `start` they are `starting`. */
+  stats(): BridgeSource[];
   /**
    * Takes nothing more, stores what is in hand (for at most 5 s; what has acks goes back to its broker after that) and disconnects.
    * Any number of times.
@@ -25,26 +34,51 @@ export interface Bridge extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Begins to connect and returns at once: a source that cannot connect is tried again, and shows in `stats`. */
-export function startBridge({ config, log, deadLetters, logger }: BridgeOptions): Bridge {
+/** A bridge that has not begun. */
+export function createBridge({ config, log, deadLetters, logger }: BridgeOptions): Bridge {
   const stop = new AbortController();
-  const running = config.sources
+  const parts = config.sources
     .filter(({ enabled }) => enabled)
     .map((sourceConfig) => {
       const monitor = createSourceMonitor(sourceConfig.name, sourceConfig.kind, logger);
       const source = createSource(sourceConfig, { events: monitor, logger });
-      return { source, monitor, done: runSource(source, { log, deadLetters, monitor }, stop.signal) };
+      const { acknowledges } = source;
+      return { source, monitor, more: { acknowledges, ...(source.lag ? { lag: oneAtATime(source) } : {}) } };
     });
-  if (running.length === 0) logger.warn({}, "Bridge has no source: set NATS_URL or BROKER_ADDR, or name one");
+  let running: Promise<void>[] = [];
 
   const close = async () => {
     stop.abort();
-    await Promise.all(running.map(({ done }) => done));
+    await Promise.all(running);
   };
   return {
-    stats: () =>
-      running.map(({ source, monitor }) => ({ ...monitor.stats, acknowledges: source.acknowledges })),
+    start() {
+      if (parts.length === 0)
+        logger.warn({}, "Bridge has no source: no setting names a broker, nor does bridge.yaml");
+      running = parts.map(({ source, monitor }) =>
+        runSource(source, { log, deadLetters, monitor }, stop.signal),
+      );
+    },
+    stats: () => parts.map(({ monitor, more }) => ({ ...monitor.stats, ...more })),
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** A bridge that has begun. */
+export function startBridge(options: BridgeOptions): Bridge {
+  const bridge = createBridge(options);
+  bridge.start();
+  return bridge;
+}
+
+/** A broker that hangs is not asked again by every scrape. */
+function oneAtATime(source: BrokerSource): () => Promise<number | undefined> {
+  let due: Promise<number | undefined> | undefined;
+  return () => {
+    due ??= Promise.resolve(source.lag?.()).finally(() => {
+      due = undefined;
+    });
+    return due;
   };
 }

@@ -1,8 +1,8 @@
 /** A broker's message as the locators see it, whether it is a CloudEvent in its body, one in its headers, or none. */
 import { MillraceError } from "../functions/core/errors.ts";
 import { quote } from "../functions/core/ids.ts";
-import type { RawMessage } from "../functions/ports/broker-source.ts";
 import { memberText } from "../functions/core/json-member.ts";
+import type { RawMessage } from "../functions/ports/broker-source.ts";
 
 export interface View {
   readonly message: RawMessage;

@@ -1,4 +1,4 @@
-/** The connection the NATS sources share the making of: credentials from the URL, errors of the one table, no reconnecting of its own. */
+/** The connection everything of NATS shares the making of: credentials, TLS, errors of the one table, no reconnecting of its own. */
 import {
   AuthorizationError,
   type ConnectionOptions,
@@ -9,8 +9,10 @@ import {
   UserAuthenticationExpiredError,
   wsconnect,
 } from "@nats-io/transport-node";
-import { describeError, MillraceError } from "../functions/core/errors.ts";
+import { describeError, type ErrorCode, MillraceError } from "../functions/core/errors.ts";
+import { quote } from "../functions/core/ids.ts";
 import type { RawMessage } from "../functions/ports/broker-source.ts";
+import { type NatsFiles, readNatsFiles } from "./nats-files.ts";
 
 /** Milliseconds for the server to answer a new connection. */
 const CONNECT_MS = 10_000;
@@ -19,32 +21,45 @@ const PING_MS = 10_000;
 /** Milliseconds a connection that is given up has to send what it holds. */
 const FLUSH_MS = 1000;
 
+/** A server, and how it is to know us. Files are read at every connection, so that new ones need no restart. */
+export interface NatsServer extends NatsFiles {
+  /**
+   * `nats://`, `tls://`, `ws://` or `wss://`, with `user:password@` or `token@` where needed (the client library does not read them from
+   * a URL).
+   */
+  readonly url: string;
+}
+
 /**
  * Connects once, and never again by itself: reconnecting is `run`'s.
- * @param url `nats://`, `tls://`, `ws://` or `wss://`, with `user:password@` or `token@` where needed (the client library does not
- * read them from a URL).
  * @returns undefined when the signal aborted first.
- * @throws MillraceError `unauthorized` when the credentials are refused, else `unavailable`.
+ * @throws MillraceError `invalid-settings` naming a file that cannot be used, `unauthorized` when the credentials are refused or the
+ * server's certificate is not trusted, else `unavailable`.
  */
 export async function connectNats(
-  url: string,
+  { url, ...files }: NatsServer,
   clientName: string,
   signal: AbortSignal,
 ): Promise<NatsConnection | undefined> {
+  if (signal.aborted) return undefined;
   const { protocol, host, username, password } = new URL(url);
   const isWeb = protocol === "ws:" || protocol === "wss:";
   const user = unescaped(username);
+  const { tls, authenticator } = readNatsFiles(files);
   const options: ConnectionOptions = {
     servers: isWeb ? `${protocol}//${host}` : host,
     name: clientName,
     reconnect: false,
     timeout: CONNECT_MS,
     pingInterval: PING_MS,
-    ...(protocol === "tls:" ? { tls: {} } : {}),
+    ...(protocol === "tls:" || tls ? { tls: tls ?? {} } : {}),
+    ...(authenticator ? { authenticator } : {}),
     ...(password ? { user, pass: unescaped(password) } : user ? { token: user } : {}),
   };
   const connecting = (isWeb ? wsconnect : connect)(options).catch((cause: unknown) => {
-    throw natsError(`Cannot connect to NATS "${host}"`, cause);
+    const file = files.credentials ?? files.nkey;
+    const by = file === undefined ? "" : ` with ${quote(file)}`;
+    throw natsError(`Cannot connect to NATS "${host}"${by}`, cause);
   });
   // The library cannot be told to stop; a connection that comes too late is closed.
   const aborted = Promise.withResolvers<undefined>();
@@ -93,9 +108,11 @@ export function rawNatsMessage(
 export function natsError(what: string, cause: unknown): MillraceError {
   if (cause instanceof MillraceError) return cause;
   if (cause instanceof AuthorizationError || cause instanceof UserAuthenticationExpiredError) {
-    const message = `${what}: the server refused the credentials, expected those in the source's url to be valid`;
+    const message = `${what}: the server refused the credentials, expected valid ones`;
     return new MillraceError("unauthorized", message, { cause });
   }
+  const tls = tlsProblem(cause);
+  if (tls !== undefined) return new MillraceError(tls.code, `${what}: ${tls.text}`, { cause });
   if (cause instanceof PermissionViolationError) {
     const { operation, subject } = cause;
     const message = `${what}: no permission for ${operation} of "${subject}", expected the account to allow it`;
@@ -108,6 +125,35 @@ export function natsError(what: string, cause: unknown): MillraceError {
       cause,
     },
   );
+}
+
+/** What TLS failed of, in words of ours: OpenSSL's name source files. */
+function tlsProblem(cause: unknown): { readonly code: ErrorCode; readonly text: string } | undefined {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    const code = String((error as { code?: unknown }).code ?? "");
+    if (/ALERT/.test(code)) {
+      const expected = "tls.cert and tls.key of an authority it trusts";
+      return {
+        code: "unauthorized",
+        text: `the server refused our certificate (${code}), expected ${expected}`,
+      };
+    }
+    if (/^ERR_OSSL|KEY_VALUES_MISMATCH/.test(code)) {
+      const expected = "tls.cert and tls.key in PEM that belong together";
+      return { code: "invalid-settings", text: `the TLS files do not work (${code}), expected ${expected}` };
+    }
+    if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)) {
+      const expected = "one that tls.ca (NATS_TLS_CA) vouches for, for this host";
+      return {
+        code: "unauthorized",
+        text: `the server's certificate is not trusted (${code}), expected ${expected}`,
+      };
+    }
+    if (error.message.includes("does not support 'tls'")) {
+      return { code: "invalid-settings", text: "the server has no TLS, expected tls:// only where it has" };
+    }
+  }
+  return undefined;
 }
 
 /** Sends what is held, for at most a second, and closes. Never throws. */

@@ -2,6 +2,7 @@
  * From one source into the log: append, then ack, never the other way round. A batch the store does not take is held, and nothing
  * more is taken from the broker, until it does: memory is one batch and what the source holds behind it.
  */
+import { randomUUID } from "node:crypto";
 import { type BackoffOptions, backoffMs, sleep } from "../functions/core/backoff.ts";
 import { MillraceError } from "../functions/core/errors.ts";
 import type { MillraceEvent } from "../functions/core/event.ts";
@@ -35,15 +36,12 @@ export async function pump(source: BrokerSource, deps: PumpDeps, signal: AbortSi
       stats.received += batch.deliveries.length;
       stats.oldestUnackedAtMs = Date.now();
       const refusal = await store(source.name, batch, deps, signal, grace.over);
+      await (refusal === undefined ? batch.ack() : batch.nack(refusal));
       stats.oldestUnackedAtMs = undefined;
-      if (refusal === undefined) {
-        await batch.ack();
-      } else {
-        await batch.nack(refusal);
-        return;
-      }
+      if (refusal !== undefined) return;
     }
   } finally {
+    stats.oldestUnackedAtMs = undefined;
     grace.end();
   }
 }
@@ -102,6 +100,8 @@ function deadLetter(source: string, { reason, message }: Undecodable): DeadLette
     subject: message.subject,
     headers: message.headers,
     bodyBase64: Buffer.from(message.body).toString("base64"),
+    ...(message.messageId === undefined ? {} : { messageId: message.messageId }),
+    randomId: randomUUID(),
     time: new Date().toISOString(),
   };
 }

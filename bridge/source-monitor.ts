@@ -1,6 +1,7 @@
 /** What one source is doing, in numbers and in log lines: a failure is logged when it begins and when it is over, not at every try. */
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 import type { Logger } from "../functions/core/logger.ts";
+import { maskUrls } from "../functions/runtimes/node/logger.ts";
 
 /** Milliseconds between two warnings about messages that were dropped, or went to the dead letters. */
 const WARNING_EVERY_MS = 10_000;
@@ -11,7 +12,7 @@ export interface SourceStats {
   readonly kind: string;
   /** `starting` until the first connection; `stopped` when the bridge was closed. */
   state: "starting" | "up" | "down" | "stopped";
-  /** Why it is down, or why messages cannot be stored; undefined while all is well. */
+  /** Why it is down, or why messages cannot be stored; undefined while all is well. Secrets in URLs are masked. */
   lastError: string | undefined;
   /** Messages taken from the broker. */
   received: number;
@@ -27,7 +28,10 @@ export interface SourceStats {
   retries: number;
   /** Connections tried again. */
   reconnects: number;
-  /** When the batch in work was taken, milliseconds since 1970: far in the past means the log does not answer. */
+  /**
+   * When the batch in work was taken, milliseconds since 1970; undefined: none is in work. Batches are worked on one by one, in the
+   * broker's order, so what else is unacked came later. Far in the past means that the log, or the broker's ack, does not answer.
+   */
   oldestUnackedAtMs: number | undefined;
 }
 
@@ -82,11 +86,11 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
         connectionError === undefined ? "Source is up" : "Source is up again",
       );
       connectionError = undefined;
-      stats.lastError = storeError === undefined ? undefined : describeError(storeError);
+      stats.lastError = storeError === undefined ? undefined : textOf(storeError);
       stats.state = "up";
     },
     disconnected(error) {
-      const text = describeError(error);
+      const text = textOf(error);
       if (isNews(connectionError, error)) {
         logger.warn({ source: name, kind, error: text }, "Source is down, trying again");
       }
@@ -96,7 +100,7 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
       stats.reconnects++;
     },
     storeFailed(error) {
-      const text = describeError(error);
+      const text = textOf(error);
       if (isNews(storeError, error)) {
         logger.warn({ source: name, error: text }, "Cannot store messages, holding them and trying again");
       }
@@ -107,7 +111,7 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
     storeRecovered() {
       logger.info({ source: name }, "Messages are stored again");
       storeError = undefined;
-      stats.lastError = connectionError === undefined ? undefined : describeError(connectionError);
+      stats.lastError = connectionError === undefined ? undefined : textOf(connectionError);
     },
     dropped(messages) {
       stats.dropped += messages;
@@ -132,6 +136,11 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
       stats.state = "stopped";
     },
   };
+}
+
+/** Client libraries put into their messages what they like. */
+function textOf(error: unknown): string {
+  return maskUrls(describeError(error));
 }
 
 /** A failure of another kind is news; the same again, in other words or not, is not. */

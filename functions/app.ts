@@ -5,15 +5,20 @@ import { quote } from "./core/ids.ts";
 import type { Logger } from "./core/logger.ts";
 import type { Settings } from "./core/settings.ts";
 import type { Authenticator } from "./ports/authenticator.ts";
+import type { Counters } from "./ports/counters.ts";
 import type { EventLog } from "./ports/event-log.ts";
 import type { OpenEventStream } from "./ports/event-stream.ts";
 import type { Hub } from "./ports/hub.ts";
 import type { InstanceRegistry } from "./ports/instance-registry.ts";
+import type { OpenWebSocket } from "./ports/web-socket.ts";
 import { methodNotAllowed, problem } from "./routes/answer.ts";
 import { cors } from "./routes/cors.ts";
+import { dashboardRoutes } from "./routes/dashboard.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
+import { mqRoutes } from "./routes/mq.ts";
 import { type Asset, pagesRoutes } from "./routes/pages.ts";
+import { type ProbesDeps, probesRoutes } from "./routes/probes.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { streamRoutes } from "./routes/stream.ts";
 
@@ -22,13 +27,17 @@ export interface AppDeps {
   readonly settings: Pick<Settings, "STREAMING_ENABLED" | "CORS_ORIGINS">;
   readonly log: EventLog;
   readonly hub: Hub;
+  readonly counters: Counters;
   readonly registry: InstanceRegistry;
   /** A random id of this process, under which it reports to the registry. */
   readonly instance: string;
   readonly authenticator: Authenticator;
   readonly openEventStream: OpenEventStream;
+  readonly openWebSocket: OpenWebSocket;
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  /** The sources of a bridge in this process, as of now. */
+  readonly sources?: ProbesDeps["sources"];
   /** The live pages, by URL path. */
   readonly pages: ReadonlyMap<string, Asset>;
   readonly logger: Logger;
@@ -40,6 +49,29 @@ const RETRY_SECONDS = 5;
 /** The HTTP side of Millrace, on any runtime: its `fetch(request, env)` answers every request and never rejects. */
 export function createApp(deps: AppDeps): Hono {
   const { settings, logger, pages } = deps;
+  const app = emptyApp(logger);
+  if (settings.CORS_ORIGINS.length > 0) app.use(cors(settings.CORS_ORIGINS));
+  app.route("/", streamRoutes(deps));
+  app.route("/", historyRoutes(deps));
+  app.route("/", mqRoutes(deps));
+  app.route("/", dashboardRoutes(deps));
+  app.route("/", statsRoutes(deps));
+  app.route("/", healthRoutes(deps));
+  app.route("/", pagesRoutes(pages));
+  refuseOtherMethods(app);
+  return app;
+}
+
+/** The HTTP side of a process that serves nothing but its own probes. */
+export function createProbesApp(deps: ProbesDeps): Hono {
+  const app = emptyApp(deps.logger);
+  app.route("/", probesRoutes(deps));
+  refuseOtherMethods(app);
+  return app;
+}
+
+/** One that finds nothing, and answers every error. */
+function emptyApp(logger: Logger): Hono {
   const app = new Hono();
   app.onError((error, c) => answerError(error, c, logger));
   app.notFound((c) => problem(c, 404, `Cannot find ${quote(c.req.path)}: there is no such route`));
@@ -51,13 +83,6 @@ export function createApp(deps: AppDeps): Hono {
       throw thrown instanceof Error ? thrown : new Error(describeError(thrown));
     }
   });
-  if (settings.CORS_ORIGINS.length > 0) app.use(cors(settings.CORS_ORIGINS));
-  app.route("/", streamRoutes(deps));
-  app.route("/", historyRoutes(deps));
-  app.route("/", statsRoutes(deps));
-  app.route("/", healthRoutes(deps));
-  app.route("/", pagesRoutes(pages));
-  refuseOtherMethods(app);
   return app;
 }
 

@@ -1,11 +1,19 @@
-/** `millrace bridge`: sources to log only. */
+/** `millrace bridge`: sources to log, with the probes and metrics of it. */
 import type { Command } from "commander";
-import { startBridge } from "../../bridge/main.ts";
+import { createBridge } from "../../bridge/main.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
+import { startProbeServer } from "../../functions/runtimes/node/probe-server.ts";
 import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
 import { readBridgeFile } from "../bridge-file.ts";
-import { type Context, helpSettings, openContext, STORE_SETTINGS } from "../context.ts";
+import {
+  type Context,
+  helpSettings,
+  openContext,
+  SOURCE_SETTINGS,
+  SOURCE_SWITCHES,
+  STORE_SETTINGS,
+} from "../context.ts";
 
 interface BridgeOptions {
   /** Path of bridge.yaml. */
@@ -22,14 +30,24 @@ async function runBridge(
   if (names.length === 0) {
     throw new MillraceError(
       "invalid-settings",
-      "Cannot start the bridge: it has no source, expected NATS_URL, BROKER_ADDR or a source in bridge.yaml",
+      `Cannot start the bridge: it has no source, expected ${SOURCE_SWITCHES.join(", ")} or a source in bridge.yaml`,
     );
   }
   await using store = await openStore({ settings, logger });
-  if (!(await whenUp(store, signal))) return;
   const { log, deadLetters } = store;
-  await using _bridge = startBridge({ config, log, deadLetters, logger });
-  logger.info({ sources: names, ...(path === undefined ? {} : { config: path }) }, "Bridge is running");
+  const bridge = createBridge({ config, log, deadLetters, logger });
+  await using probes = await startProbeServer({
+    ...{ host: settings.HOST, port: settings.BRIDGE_PORT, portSetting: "BRIDGE_PORT" },
+    ...{ log, logger, sources: bridge.stats, isStopping: () => signal.aborted },
+  });
+  // Ends before them: while it stores what is in hand they still answer.
+  await using _bridge = bridge;
+  if (!(await whenUp(store, signal))) return;
+  bridge.start();
+  logger.info(
+    { sources: names, ...(path === undefined ? {} : { config: path }), url: probes.url },
+    "Bridge is running",
+  );
   await aborted(signal);
   logger.info({}, "Bridge is stopping: it stores what is in hand");
 }
@@ -40,5 +58,5 @@ export function addBridgeCommand(program: Command): void {
     .description("read the message brokers into the event log, until stopped")
     .option("--config <file>", "sources and rules (default: bridge.yaml here, if there is one)")
     .action((options: BridgeOptions) => runBridge(openContext(), options));
-  helpSettings(command, [...STORE_SETTINGS, "NATS_URL", "BROKER_ADDR"]);
+  helpSettings(command, [...STORE_SETTINGS, "HOST", "BRIDGE_PORT", ...SOURCE_SETTINGS]);
 }

@@ -1,7 +1,9 @@
 /** `millrace check`: every problem of the settings and of bridge.yaml at once. */
 import type { Command } from "commander";
 import type { BrokerSettings } from "../../bridge/config/kind.ts";
+import { createSource } from "../../bridge/registry.ts";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
+import type { Logger } from "../../functions/core/logger.ts";
 import {
   type Environment,
   readSettings,
@@ -10,7 +12,7 @@ import {
 } from "../../functions/core/settings.ts";
 import { maskUrls } from "../../functions/runtimes/node/logger.ts";
 import { requireAuthentication } from "../../functions/runtimes/node/open-authenticator.ts";
-import { type BridgeFile, readBridgeFile } from "../bridge-file.ts";
+import { type BridgeFile, describeSource, readBridgeFile } from "../bridge-file.ts";
 import { helpSettings, type SettingName } from "../context.ts";
 
 interface CheckOptions {
@@ -20,11 +22,9 @@ interface CheckOptions {
   readonly print?: boolean;
 }
 
-const SECRETS: readonly string[] = [
-  "JWT_SECRET",
-  "MQ_PASSWORD",
-  "MQ_TLS_KEY_PASSWORD",
-] satisfies SettingName[];
+/** By its name, so that a new one is masked too. */
+const isSecret = (name: string) => /(SECRET|PASSWORD|TOKEN)$/.test(name);
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The lines to print when all is well. @throws MillraceError `invalid-settings` naming every problem of both. */
 function check(env: Environment, options: CheckOptions): string[] {
@@ -50,7 +50,7 @@ function check(env: Environment, options: CheckOptions): string[] {
   return [
     ...(options.print ? effective(settings) : []),
     "settings: valid",
-    describeBridge(bridge),
+    ...describeBridge(bridge),
     ...(refusal === undefined ? [] : [`note: millrace serve would refuse them. ${refusal}`]),
   ];
 }
@@ -60,15 +60,21 @@ function effective(settings: Settings): string[] {
   return settingsTable().map(({ name }) => {
     const value = values[name];
     if (value === undefined) return `${name}=`;
-    return `${name}=${SECRETS.includes(name) ? "***" : maskUrls(String(value))}`;
+    return `${name}=${isSecret(name) ? "***" : maskUrls(String(value))}`;
   });
 }
 
-function describeBridge({ path, config }: BridgeFile): string {
-  const sources = config.sources.map(
-    ({ name, kind, enabled }) => `${name} (${kind}${enabled ? "" : ", off"})`,
-  );
-  return `${path ?? "bridge, without a bridge.yaml"}: valid, sources: ${sources.join(", ") || "none"}`;
+function describeBridge({ path, config }: BridgeFile): string[] {
+  const { sources } = config;
+  const events = { connected() {}, dropped() {} };
+  return [
+    `${path ?? "bridge, without a bridge.yaml"}: valid, sources: ${sources.length === 0 ? "none" : sources.length}`,
+    ...sources.map((source) => {
+      const { acknowledges } = createSource(source, { events, logger: silent });
+      const delivery = acknowledges ? "at-least-once" : "at-most-once";
+      return `source ${describeSource(source)}: ${source.enabled ? delivery : "off"}`;
+    }),
+  ];
 }
 
 export function addCheckCommand(program: Command): void {

@@ -1,19 +1,21 @@
 /** `millrace doctor`: looks at everything the settings name, as it is now, and says what to do about what is wrong. */
 import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { jetstreamManager } from "@nats-io/jetstream";
 import type { Command } from "commander";
-import { connectProducer } from "../../bridge/broker/client.ts";
-import type { SourceConfig } from "../../bridge/config/config.ts";
-import { closeNats, connectNats } from "../../bridge/nats-connection.ts";
+import type { SourceConfig, SourceConfigs } from "../../bridge/config/config.ts";
+import { probeFramedTcp } from "../../bridge/probes/framed-tcp.ts";
+import { probeIbmMq } from "../../bridge/probes/ibm-mq.ts";
+import { probeNats } from "../../bridge/probes/nats.ts";
+import { probeRabbitMq } from "../../bridge/probes/rabbitmq.ts";
+import { probeRedisPubSub } from "../../bridge/probes/redis-pubsub.ts";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import { readSettings, type Settings } from "../../functions/core/settings.ts";
 import { maskUrls } from "../../functions/runtimes/node/logger.ts";
 import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
-import { readBridgeFile } from "../bridge-file.ts";
-import { helpSettings } from "../context.ts";
+import { describeSource, readBridgeFile } from "../bridge-file.ts";
+import { helpSettings, holdsStore, type SettingName, SOURCE_SETTINGS, SOURCE_SWITCHES } from "../context.ts";
 
 /** Milliseconds one probe may take. */
 const PROBE_MS = 5_000;
@@ -29,7 +31,7 @@ interface DoctorOptions {
 
 interface Probe {
   readonly what: string;
-  /** What to do when it fails. */
+  /** What to do when it does not answer, or fails in a way that says nothing of it. */
   readonly next: string;
   /** Resolves with what was found, rejects with what is wrong. */
   run(signal: AbortSignal): Promise<string> | string;
@@ -53,8 +55,11 @@ async function runDoctor(
   ];
   const findings = await Promise.all(probes.map(examine));
   for (const { line } of findings) print(line);
+  for (const config of sources.filter(({ enabled }) => !enabled)) {
+    print(`note  source ${describeSource(config)}: off`);
+  }
   if (sources.length === 0)
-    print("note  no broker: NATS_URL and BROKER_ADDR are unset; npm start brings its own");
+    print(`note  no broker: ${SOURCE_SWITCHES.join(", ")} are unset; npm start brings its own`);
   return findings.every(({ isWell }) => isWell);
 }
 
@@ -69,10 +74,9 @@ async function examine({ what, next, run }: Probe): Promise<{ isWell: boolean; l
     const found = await Promise.race([run(signal), timeout.promise]);
     return { isWell: true, line: `ok    ${maskUrls(`${what}: ${found}`)}` };
   } catch (error) {
-    return {
-      isWell: false,
-      line: `FAIL  ${maskUrls(`${what}: ${oneLine(reasonOf(error))}`)}. Next: ${next}`,
-    };
+    const isSaid = error instanceof MillraceError && !error.retryable;
+    const reason = `${oneLine(reasonOf(error))}${isSaid ? "" : `. Next: ${next}`}`;
+    return { isWell: false, line: `FAIL  ${maskUrls(`${what}: ${reason}`)}` };
   } finally {
     clearTimeout(alive);
     signal.removeEventListener("abort", onLate);
@@ -112,48 +116,35 @@ function dataDir(folder: string): Probe {
       const probe = join(path, `.doctor-${process.pid}`);
       writeFileSync(probe, "");
       rmSync(probe);
-      if (!existsSync(join(path, "millrace.db"))) return "writable, no log yet";
+      if (!holdsStore(path)) return "writable, no log yet";
       using _database = openSqliteDatabase({ folder, logger: silent });
       return "writable, holds a log";
     },
   };
 }
 
+type ProbeOf<Config> = (config: Config, signal: AbortSignal) => Promise<string>;
+/** What each kind of source is asked. */
+const SOURCES: {
+  readonly [Kind in keyof SourceConfigs]: {
+    readonly setting: SettingName;
+    readonly run: ProbeOf<SourceConfigs[Kind]>;
+  };
+} = {
+  nats: { setting: "NATS_URL", run: probeNats },
+  rabbitmq: { setting: "AMQP_URL", run: probeRabbitMq },
+  "framed-tcp": { setting: "BROKER_ADDR", run: probeFramedTcp },
+  "redis-pubsub": { setting: "REDIS_URL", run: probeRedisPubSub },
+  "ibm-mq": { setting: "MQ_HOST", run: probeIbmMq },
+};
+
 function source(config: SourceConfig): Probe {
-  if (config.kind === "framed-tcp") {
-    return {
-      what: `source ${config.name}, framed-TCP broker ${config.address}`,
-      next: "start it (npx millrace broker), or correct BROKER_ADDR or the source's address",
-      async run() {
-        const colon = config.address.lastIndexOf(":");
-        const host = config.address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-        // As a producer, which takes nothing from anyone.
-        const client = await connectProducer({ host, port: Number(config.address.slice(colon + 1)) });
-        await client.close();
-        return "answers";
-      },
-    };
-  }
+  const { setting, run } = SOURCES[config.kind];
   return {
-    what: `source ${config.name}, NATS ${config.url}`,
-    next: "start nats-server there, or correct NATS_URL or the source's url",
-    async run(signal) {
-      const connection = await connectNats(config.url, "millrace doctor", signal);
-      if (connection === undefined) throw new Error("no answer");
-      try {
-        const { version, jetstream } = connection.info ?? {};
-        if (config.jetstream === undefined) return `answers, version ${version}`;
-        if (jetstream !== true) throw new Error("JetStream is off, expected it on (nats-server -js)");
-        const { stream } = config.jetstream;
-        const { streams } = await jetstreamManager(connection, { checkAPI: false });
-        const { state } = await streams.info(stream).catch((error: unknown) => {
-          throw new Error(`stream "${stream}": ${describeError(error)}, expected it to be there`);
-        });
-        return `answers, version ${version}; stream "${stream}" holds ${state.messages} messages`;
-      } finally {
-        await closeNats(connection);
-      }
-    },
+    what: `source ${describeSource(config)}`,
+    next: `start it there, or correct ${setting} or the source in bridge.yaml`,
+    // The map's type has tied each kind to its config; the compiler cannot follow that through an index.
+    run: (signal) => (run as ProbeOf<SourceConfig>)(config, signal),
   };
 }
 
@@ -176,15 +167,29 @@ function origin(url: string, path: string): Probe {
     what: `${url}${path}`,
     next:
       path === "/ready"
-        ? "look at the server's log: its event log does not answer, or it is shutting down"
+        ? "repair what it says, or look at the server's log: it may be shutting down"
         : "start it (npm start, or npx millrace serve), or correct the URL or what the proxy passes on",
     async run(signal) {
       const response = await fetch(new URL(path, url), { signal, redirect: "manual" });
-      await response.body?.cancel();
-      if (!response.ok) throw new Error(`answers ${response.status}, expected 200`);
+      const text = await response.text();
+      if (!response.ok) throw new Error(`answers ${response.status}${saidIn(text)}, expected 200`);
       return "answers";
     },
   };
+}
+
+/** Why a server says that it is not ready; empty when the text is none of ours. */
+function saidIn(text: string): string {
+  let answer: { message?: unknown; sources?: { name: string; reason?: string }[] };
+  try {
+    answer = JSON.parse(text) as typeof answer;
+  } catch {
+    return "";
+  }
+  if (typeof answer?.message !== "string") return "";
+  const reasons = Array.isArray(answer.sources) ? answer.sources.filter(({ reason }) => reason) : [];
+  const said = [answer.message, ...reasons.map(({ name, reason }) => `${name}: ${reason}`)];
+  return ` (${said.join("; ")})`;
 }
 
 /** What lies under an error: fetch and connect wrap what the system said. */
@@ -218,5 +223,5 @@ export function addDoctorCommand(program: Command): void {
       );
       if (!isWell) process.exitCode = 1;
     });
-  helpSettings(command, ["REDIS_URL", "DATA_DIR", "NATS_URL", "BROKER_ADDR", "JWKS_URL"]);
+  helpSettings(command, ["REDIS_URL", "DATA_DIR", "JWKS_URL", ...SOURCE_SETTINGS]);
 }

@@ -1,73 +1,41 @@
-/** `millrace produce`: generated messages, or the rows of a CSV file, to a broker. */
+/** `millrace produce`: generated messages, or the rows of a CSV file, to a message broker. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import {
-  type Produced,
-  type ProduceToOptions,
-  produceToBroker,
-  produceToNats,
-} from "../../bridge/producers/produce-to.ts";
-import { MillraceError } from "../../functions/core/errors.ts";
-import type { Settings } from "../../functions/core/settings.ts";
-import { type Context, helpSettings, openContext } from "../context.ts";
-
-const USE_CASES = ["metrics", "telemetry"] as const;
-const TARGETS = ["nats", "tcp"] as const;
+import { produceTo } from "../../bridge/producers/produce-to.ts";
+import { BROKERS, type BrokerName, USE_CASES, type UseCaseName } from "../../bridge/producers/use-cases.ts";
+import { type Context, helpSettings, openContext, SOURCE_SETTINGS } from "../context.ts";
 
 interface ProduceOptions {
   /** Default metrics. */
-  readonly useCase?: (typeof USE_CASES)[number];
+  readonly useCase?: UseCaseName;
   readonly company?: readonly string[];
   /** Messages a second. */
   readonly rate: number;
   readonly count?: number;
   /** Path; default CSV_PATH, unless a use case is named. */
   readonly csv?: string;
-  /** Default: NATS for metrics when NATS_URL is set, else the framed-TCP broker. */
-  readonly to?: (typeof TARGETS)[number];
+  readonly to?: BrokerName;
 }
 
 /** Resolves when all is sent or the signal has aborted. */
 async function runProduce(
   { settings, logger, print, signal }: Context,
-  options: ProduceOptions,
+  { company = [], rate, count, useCase, csv, to }: ProduceOptions,
 ): Promise<void> {
-  const { company = [], rate, count, useCase } = options;
-  const csvPath = options.csv ?? (useCase === undefined ? settings.CSV_PATH : undefined);
-  if (csvPath !== undefined && useCase === "metrics") {
-    throw usage("Cannot produce metrics from a CSV file: --csv is telemetry, expected one or the other");
-  }
-  const to =
-    options.to ??
-    (csvPath === undefined && useCase !== "telemetry" && settings.NATS_URL !== undefined ? "nats" : "tcp");
-  const { sent, skipped } = await send(settings, to, {
-    ...{ companies: company, useCase: useCase ?? "metrics", csvPath, ratePerSecond: rate, count },
-    ...{ signal, logger },
+  const csvPath = csv ?? (useCase === undefined ? settings.CSV_PATH : undefined);
+  const { sent, skipped } = await produceTo({
+    ...{ to, settings, companies: company, csvPath, ratePerSecond: rate, count, signal, logger },
+    useCase: useCase ?? (csvPath === undefined ? "metrics" : "telemetry"),
   });
   print(`sent ${sent} messages${skipped > 0 ? `, skipped ${skipped} bad rows` : ""}`);
 }
 
-function send(
-  { NATS_URL, BROKER_ADDR }: Settings,
-  to: (typeof TARGETS)[number],
-  options: ProduceToOptions,
-): Promise<Produced> {
-  if (to === "nats") {
-    if (options.csvPath !== undefined || options.useCase === "telemetry") {
-      throw usage(
-        "Cannot produce telemetry to NATS: the bridge's NATS source does not read it, expected --to tcp",
-      );
-    }
-    if (NATS_URL !== undefined) return produceToNats({ ...options, url: NATS_URL });
-    throw usage("Cannot produce to NATS: NATS_URL is unset, expected a URL such as nats://127.0.0.1:4222");
-  }
-  if (BROKER_ADDR !== undefined) return produceToBroker({ ...options, addr: BROKER_ADDR });
-  throw usage(
-    "Cannot produce to the framed-TCP broker: BROKER_ADDR is unset, expected host:port such as 127.0.0.1:9080, where npm start has one",
-  );
-}
-
-function usage(message: string): MillraceError {
-  return new MillraceError("invalid-input", message);
+/** What goes where, for the help. */
+function targets(): string {
+  const rows = Object.entries(USE_CASES).map(([useCase, { broker }]) => {
+    const { title, settings } = BROKERS[broker];
+    return `  ${useCase.padEnd(10)} ${broker.padEnd(9)} ${title} (${settings.join(" or ")})`;
+  });
+  return `\nUse cases and the broker of each, taken when its setting is there; else, and with --to tcp, it is the framed-TCP broker:\n${rows.join("\n")}`;
 }
 
 function positive(text: string): number {
@@ -86,19 +54,17 @@ export function addProduceCommand(program: Command): void {
   const command = program
     .command("produce")
     .description("send demo messages, or the rows of a CSV file, to a message broker")
-    .addOption(new Option("--use-case <name>", "what to send (default: metrics)").choices(USE_CASES))
+    .addOption(
+      new Option("--use-case <name>", "what to send (default: metrics)").choices(Object.keys(USE_CASES)),
+    )
     .option("--company <id>", "whose messages; may be repeated, they take turns", collect)
     .option("--rate <n>", "messages a second; Infinity: as fast as they are taken", positive, 10)
     .option("--count <n>", "messages to send (default: until stopped; a file: to its end)", whole)
     .option("--csv <file>", "rows of DCGM telemetry instead of generated messages (default: CSV_PATH)")
-    .addOption(
-      new Option(
-        "--to <broker>",
-        "nats (NATS_URL) or tcp (BROKER_ADDR) (default: nats for metrics when NATS_URL is set, else tcp)",
-      ).choices(TARGETS),
-    )
-    .action((options: ProduceOptions) => runProduce(openContext(), options));
-  helpSettings(command, ["NATS_URL", "BROKER_ADDR", "CSV_PATH"]);
+    .addOption(new Option("--to <broker>", "where to (default: see below)").choices(Object.keys(BROKERS)))
+    .action((options: ProduceOptions) => runProduce(openContext(), options))
+    .addHelpText("after", targets());
+  helpSettings(command, [...SOURCE_SETTINGS, "CSV_PATH"]);
 }
 
 /** For an option that may be repeated. */

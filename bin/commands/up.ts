@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { type BridgeConfig, defaultBridgeConfig } from "../../bridge/config/config.ts";
 import { startBridge } from "../../bridge/main.ts";
-import { produceToBroker } from "../../bridge/producers/produce-to.ts";
+import { produceTo } from "../../bridge/producers/produce-to.ts";
 import { backoffMs, sleep } from "../../functions/core/backoff.ts";
 import { describeError } from "../../functions/core/errors.ts";
 import { parseCompanyId } from "../../functions/core/ids.ts";
@@ -22,15 +22,22 @@ import {
   HTTP_SETTINGS,
   helpSettings,
   openContext,
+  SOURCE_SETTINGS,
   STORE_SETTINGS,
 } from "../context.ts";
 import { openBroker } from "./broker.ts";
 
 const COMPANIES = ["acme", "globex"].map(parseCompanyId);
-/** Messages a second of one company: enough to see something move, few enough to read. */
+/** Messages a second, the companies taking turns: enough to see something move, few enough to read. */
 const DEMO = [
-  { useCase: "metrics", ratePerSecond: 3 },
-  { useCase: "telemetry", ratePerSecond: 2 },
+  { useCase: "metrics", companies: COMPANIES, ratePerSecond: 6 },
+  { useCase: "events", companies: COMPANIES, ratePerSecond: 6 },
+  { useCase: "audit", companies: COMPANIES, ratePerSecond: 4 },
+  { useCase: "ecom", companies: COMPANIES, ratePerSecond: 2 },
+  { useCase: "retail", companies: COMPANIES, ratePerSecond: 2 },
+  { useCase: "telemetry", companies: COMPANIES, ratePerSecond: 4 },
+  // The operator's own.
+  { useCase: "services", companies: [], ratePerSecond: 2 },
 ] as const;
 /** The bridge's source on the embedded broker. */
 const EMBEDDED = "embedded";
@@ -99,19 +106,19 @@ function withEmbedded({ sources }: BridgeConfig, address: string): BridgeConfig 
 function startDemo(addr: string, logger: Logger, signal: AbortSignal): AsyncDisposable {
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
-  const running = COMPANIES.flatMap((company) =>
-    DEMO.map(async (demo) => {
-      for (let attempt = 0; !ended.aborted; attempt++) {
-        try {
-          await produceToBroker({ addr, companies: [company], ...demo, signal: ended, logger });
-        } catch (error) {
-          if (!ended.aborted)
-            logger.warn({ company, error: describeError(error) }, "Demo producer, trying again");
-        }
-        await sleep(backoffMs(attempt), ended);
+  const options = { settings: { BROKER_ADDR: addr }, signal: ended, logger };
+  const running = DEMO.map(async (demo) => {
+    for (let attempt = 0; !ended.aborted; attempt++) {
+      try {
+        await produceTo({ ...options, ...demo });
+      } catch (error) {
+        const { useCase } = demo;
+        if (!ended.aborted)
+          logger.warn({ useCase, error: describeError(error) }, "Demo producer, trying again");
       }
-    }),
-  );
+      await sleep(backoffMs(attempt), ended);
+    }
+  });
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -144,5 +151,5 @@ export function addUpCommand(program: Command): void {
     .description("run the whole pipeline in one process with demo producers, until stopped (npm start)")
     .option("--config <file>", "further sources (default: bridge.yaml here, if there is one)")
     .action((options: UpOptions) => runUp(openContext(), options));
-  helpSettings(command, [...HTTP_SETTINGS, ...BROKER_SETTINGS, ...STORE_SETTINGS, "NATS_URL", "BROKER_ADDR"]);
+  helpSettings(command, [...HTTP_SETTINGS, ...BROKER_SETTINGS, ...STORE_SETTINGS, ...SOURCE_SETTINGS]);
 }

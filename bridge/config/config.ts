@@ -6,15 +6,21 @@ import { z } from "zod";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { crossProblems } from "./cross-checks.ts";
 import { type FramedTcpConfig, framedTcp } from "./framed-tcp.ts";
+import { type IbmMqConfig, ibmMq } from "./ibm-mq.ts";
 import type { BrokerSettings, Problem, RuleKey, SourceKind, Unchecked } from "./kind.ts";
 import { type NatsConfig, nats } from "./nats.ts";
+import { type RabbitMqConfig, rabbitMq } from "./rabbitmq.ts";
+import { type RedisPubSubConfig, redisPubSub } from "./redis-pubsub.ts";
 import { oneOf } from "./rules.ts";
 import { readYaml } from "./yaml.ts";
 
 /** The config of each kind. */
 export interface SourceConfigs {
   readonly nats: NatsConfig;
+  readonly rabbitmq: RabbitMqConfig;
   readonly "framed-tcp": FramedTcpConfig;
+  readonly "redis-pubsub": RedisPubSubConfig;
+  readonly "ibm-mq": IbmMqConfig;
 }
 export type SourceConfig = SourceConfigs[keyof SourceConfigs];
 
@@ -22,14 +28,24 @@ export interface BridgeConfig {
   readonly sources: readonly SourceConfig[];
 }
 
-const KINDS = { nats, "framed-tcp": framedTcp };
+const KINDS = {
+  nats,
+  rabbitmq: rabbitMq,
+  "framed-tcp": framedTcp,
+  "redis-pubsub": redisPubSub,
+  "ibm-mq": ibmMq,
+};
 type Kind = keyof typeof KINDS;
 
 const FILE = z.strictObject({
   sources: z.array(
-    z.discriminatedUnion("kind", [nats.schema, framedTcp.schema], {
-      error: `expected a source of kind ${oneOf(Object.keys(KINDS))}`,
-    }),
+    z.discriminatedUnion(
+      "kind",
+      [nats.schema, rabbitMq.schema, framedTcp.schema, redisPubSub.schema, ibmMq.schema],
+      {
+        error: `expected a source of kind ${oneOf(Object.keys(KINDS))}`,
+      },
+    ),
     "expected a list of sources",
   ),
 });

@@ -8,7 +8,7 @@ import type { CommonConfig } from "./rules.ts";
 export type BrokerSettings = { readonly [Name in BrokerSetting]?: Settings[Name] | undefined };
 export type BrokerSetting = Extract<
   keyof Settings,
-  "NATS_URL" | "BROKER_ADDR" | "AMQP_URL" | "REDIS_URL" | `MQ_${string}`
+  "BROKER_ADDR" | "AMQP_URL" | "REDIS_URL" | `MQ_${string}` | `NATS_${string}`
 >;
 
 /** What is wrong in bridge.yaml. */

@@ -1,12 +1,17 @@
 /** `kind: nats` in bridge.yaml: core subscriptions, or with `jetstream` a durable pull consumer. */
 import { z } from "zod";
-import type { Problem, SourceKind } from "./kind.ts";
+import type { BrokerSettings, Problem, SourceKind } from "./kind.ts";
 import { type CommonConfig, common, listOf, ruleKeys, text, url, whole } from "./rules.ts";
 
 export interface NatsConfig extends CommonConfig {
   readonly kind: "nats";
   /** With the credentials: never log it. */
   readonly url: string;
+  /** Path of a `.creds` file. */
+  readonly credentials: string | undefined;
+  /** Path of a seed file. */
+  readonly nkey: string | undefined;
+  readonly tls: TlsFiles | undefined;
   /** Of a consumer: its filter, empty for the whole stream. */
   readonly subjects: readonly string[];
   /** Queue group of core subscriptions. */
@@ -14,6 +19,13 @@ export interface NatsConfig extends CommonConfig {
   /** Messages a core subscription holds before it drops. */
   readonly maxPending: number;
   readonly jetstream: JetStreamConfig | undefined;
+}
+
+/** Paths. */
+interface TlsFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
 }
 
 interface JetStreamConfig {
@@ -29,10 +41,15 @@ interface JetStreamConfig {
 const SUBJECTS = ["metrics.*", "journey.*", "q2q.*"];
 const SUBJECT = /^(>|([^\s.*>]+|\*)(\.([^\s.*>]+|\*))*(\.>)?)$/;
 
+const path = text(/^[^\0]{1,4096}$/, "the path of a file");
+
 const schema = z.strictObject({
   kind: z.literal("nats"),
   ...common,
   url: url("nats", "tls", "ws", "wss").optional(),
+  credentials: path.optional(),
+  nkey: path.optional(),
+  tls: z.strictObject({ ca: path.optional(), cert: path.optional(), key: path.optional() }).optional(),
   subjects: listOf(text(SUBJECT, "a NATS subject such as metrics.*")),
   queue: text(/^[^\s.*>]{1,128}$/, "the name of a queue group").optional(),
   maxPending: whole(1, 1_000_000).optional(),
@@ -52,9 +69,9 @@ const schema = z.strictObject({
 export const nats: SourceKind<z.output<typeof schema>, NatsConfig> = {
   schema,
   defaults: ({ NATS_URL }) => (NATS_URL ? [{ kind: "nats", name: "nats" }] : []),
-  complete: (given, { NATS_URL }) => ({
+  complete: (given, settings) => ({
     ...given,
-    url: given.url ?? NATS_URL ?? "",
+    ...serverOf(given, settings),
     subjects: given.subjects ?? (given.jetstream ? [] : SUBJECTS),
     queue: given.queue,
     maxPending: given.maxPending ?? 50_000,
@@ -65,6 +82,25 @@ export const nats: SourceKind<z.output<typeof schema>, NatsConfig> = {
     const say = (path: PropertyKey[], message: string) => problems.push({ path, message });
     if (source.enabled !== false && source.url === undefined && !NATS_URL) {
       say(["url"], "missing, expected it here or in NATS_URL");
+    }
+    if (source.credentials !== undefined && source.nkey !== undefined) {
+      say(["nkey"], "is given beside credentials, expected one of them");
+    }
+    const { tls } = source;
+    if (isRecord(tls) && (tls.cert === undefined) !== (tls.key === undefined)) {
+      say(["tls"], "has one of cert and key, expected both or neither");
+    }
+    if (typeof source.url === "string" && URL.canParse(source.url)) {
+      const { protocol, username } = new URL(source.url);
+      if (username !== "" && (source.credentials !== undefined || source.nkey !== undefined)) {
+        say(["url"], "names a user beside credentials or nkey, expected one way to log in");
+      }
+      if (tls !== undefined && /^wss?:$/.test(protocol)) {
+        say(
+          ["tls"],
+          "is for nats:// and tls://, expected none (NODE_EXTRA_CA_CERTS adds an authority for wss://)",
+        );
+      }
     }
     if (source.jetstream !== undefined) {
       for (const key of ["queue", "maxPending"]) {
@@ -81,6 +117,26 @@ export const nats: SourceKind<z.output<typeof schema>, NatsConfig> = {
     return problems;
   },
 };
+
+/** The files of the settings are for the server of the settings: a source with a url of its own names its own. */
+function serverOf(
+  given: Pick<z.output<typeof schema>, "url" | "credentials" | "nkey" | "tls">,
+  { NATS_URL, NATS_CREDS, NATS_NKEY, NATS_TLS_CA }: BrokerSettings,
+): Pick<NatsConfig, "url" | "credentials" | "nkey" | "tls"> {
+  const { url, credentials, nkey, tls } = given;
+  if (url !== undefined) return { url, credentials, nkey, tls };
+  const isNamed = credentials !== undefined || nkey !== undefined;
+  return {
+    url: NATS_URL ?? "",
+    credentials: isNamed ? credentials : NATS_CREDS,
+    nkey: isNamed ? nkey : NATS_NKEY,
+    tls: tls ?? (NATS_TLS_CA === undefined ? undefined : { ca: NATS_TLS_CA }),
+  };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 /** Whether a message can match both subjects. */
 function overlap(a: string, b: string): boolean {

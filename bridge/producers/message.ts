@@ -6,8 +6,10 @@ export interface Message {
   readonly id: string;
   /** Who says it: a URI reference such as `/demo/metrics`. */
   readonly source: string;
-  /** What it is about, as a NATS subject. */
+  /** What it is about: the subject, routing key, queue or channel on which the bridge gets it. */
   readonly subject: string;
+  /** The event type, where it is not the one of the subject (core/subject.ts). */
+  readonly type?: string | undefined;
   /** RFC 3339. */
   readonly time: string;
   /** Undefined: the message does not say. */
@@ -35,13 +37,14 @@ export function encodeBody(message: Message): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(message.body));
 }
 
-/** A CloudEvents 1.0 event in structured mode (cloudevents.io spec, JSON event format), its type told from the subject. */
-export function encodeCloudEvent({ id, source, subject, time, companyId, body }: Message): Uint8Array {
+/** A CloudEvents 1.0 event in structured mode (cloudevents.io spec, JSON event format). */
+export function encodeCloudEvent(message: Message): Uint8Array {
+  const { id, source, subject, type, time, companyId, body } = message;
   const event = {
     specversion: "1.0",
     id,
     source,
-    type: typeOfSubject(subject),
+    type: type ?? typeOfSubject(subject),
     subject,
     time,
     companyid: companyId,

@@ -1,6 +1,6 @@
 /** Demo metrics of companies, as an analytics service would publish them on NATS. */
 import type { GeneratorOptions, Message } from "./message.ts";
-import { round, walk } from "./walk.ts";
+import { pick as pickOf, round, walk } from "./walk.ts";
 
 type Body = Record<string, unknown>;
 
@@ -16,7 +16,7 @@ export function* demoMetrics({
   now = Date.now,
   newId = () => crypto.randomUUID(),
 }: GeneratorOptions): Generator<Message, never> {
-  const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+  const pick = <T>(items: readonly T[]): T => pickOf(items, random);
   const states = companies.map(() => ({
     metrics: new Map<string, number>(METRIC_NAMES.map((name) => [name, 0.4 + random() * 0.5])),
     sroi: 2 + random() * 3,

@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { headers } from "@nats-io/transport-node";
 import { MillraceError } from "../../functions/core/errors.ts";
-import { connectNats, natsError } from "../nats-connection.ts";
+import { connectNats, type NatsServer, natsError } from "../nats-connection.ts";
 import { encodeBody, type Message, type Send } from "./message.ts";
 
 /** Messages between two waits for the server: bounds what is held here when it reads slowly. */
@@ -20,11 +20,9 @@ export interface NatsPublisher {
   close(): Promise<void>;
 }
 
-/**
- * @param url `nats://`, `tls://`, `ws://` or `wss://`, with `user:password@` or `token@` where the server wants them.
- * @throws MillraceError `invalid-input` for no URL, `unauthorized` for refused credentials, `unavailable` for no connection.
- */
-export async function connectNatsPublisher(url: string): Promise<NatsPublisher> {
+/** @throws MillraceError `invalid-input` for no URL, and as `connectNats`. */
+export async function connectNatsPublisher(server: NatsServer): Promise<NatsPublisher> {
+  const { url } = server;
   if (!URL.canParse(url)) {
     throw new MillraceError(
       "invalid-input",
@@ -32,7 +30,7 @@ export async function connectNatsPublisher(url: string): Promise<NatsPublisher> 
     );
   }
   const what = `Cannot publish to NATS "${new URL(url).host}"`;
-  const connection = await connectNats(url, "millrace produce", NEVER);
+  const connection = await connectNats(server, "millrace produce", NEVER);
   if (!connection) throw natsError(what, new Error("not connected"));
 
   let refused: MillraceError | undefined;

@@ -1,24 +1,25 @@
 /** What `millrace produce` calls: from plain options to messages on a broker. */
-
 import { MillraceError } from "../../functions/core/errors.ts";
-import { parseCompanyId, quote } from "../../functions/core/ids.ts";
+import { parseCompanyId } from "../../functions/core/ids.ts";
 import type { Logger } from "../../functions/core/logger.ts";
-import { connectProducer } from "../broker/client.ts";
+import type { BrokerSettings } from "../config/kind.ts";
 import { readCsv } from "./csv.ts";
-import { demoTelemetry } from "./dcgm.ts";
-import { encodeBody, encodeCloudEvent, type Message, type Send } from "./message.ts";
-import { demoMetrics } from "./metrics.ts";
-import { connectNatsPublisher } from "./nats-publisher.ts";
+import type { Message } from "./message.ts";
 import { produce } from "./produce.ts";
+import { BROKERS, type BrokerName, USE_CASES, type UseCaseName } from "./use-cases.ts";
 
 /** Bad rows logged one by one; the rest is only counted. */
 const LOGGED_BAD_ROWS = 20;
 
 export interface ProduceToOptions {
-  /** Whose messages: one at least, except with `csvPath`, where it is one at most. */
+  /** Default the use case's own broker where a setting names it, else the framed-TCP broker. */
+  readonly to?: BrokerName | undefined;
+  /** The settings that name the brokers. */
+  readonly settings: BrokerSettings;
+  /** Whose messages: one at least, except with `csvPath`, where it is one at most, and of `services`, which belong to no tenant. */
   readonly companies: readonly string[];
-  /** Which generator; not looked at with `csvPath`. */
-  readonly useCase: "metrics" | "telemetry";
+  /** With `csvPath`, `telemetry`. */
+  readonly useCase: UseCaseName;
   /** A CSV file of telemetry instead of a generator. */
   readonly csvPath?: string | undefined;
   /** Messages a second; `Infinity`: as fast as the broker takes them. */
@@ -35,42 +36,9 @@ export interface Produced {
   readonly skipped: number;
 }
 
-/**
- * To a framed-TCP broker, as CloudEvents; rows of a file that name no company as they are.
- * @param options.addr `host:port`.
- * @throws MillraceError `invalid-input` for options that cannot be, `unavailable` when the broker is not there or goes away.
- */
-export async function produceToBroker(options: ProduceToOptions & { addr: string }): Promise<Produced> {
-  const [, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:]+)\]|([^:]+)):(\d{1,5})$/.exec(options.addr) ?? [];
-  const host = bracketed ?? plain;
-  if (host === undefined || Number(port) > 65_535) {
-    throw invalid(`Cannot produce to broker ${quote(options.addr)}: expected host:port`);
-  }
-  // A row that names no company is sent as it is: whose it is, is for a rule of the bridge to say.
-  const encode = (message: Message) =>
-    message.companyId === undefined ? encodeBody(message) : encodeCloudEvent(message);
-  return run(options, async () => {
-    const client = await connectProducer({ host, port: Number(port) });
-    return { send: (message) => client.send(encode(message)), close: () => client.close() };
-  });
-}
-
-/**
- * To NATS: the JSON bodies on their subjects.
- * @param options.url `nats://host:port`.
- * @throws MillraceError `invalid-input` for options that cannot be, `unavailable` when the server is not there or goes away.
- */
-export async function produceToNats(options: ProduceToOptions & { url: string }): Promise<Produced> {
-  return run(options, () => connectNatsPublisher(options.url));
-}
-
-interface Target {
-  readonly send: Send;
-  close(): Promise<void>;
-}
-
-async function run(options: ProduceToOptions, connect: () => Promise<Target>): Promise<Produced> {
-  const { ratePerSecond, count, signal, logger } = options;
+/** @throws MillraceError `invalid-input` for options that cannot be, and as the broker's publisher when it is not there or goes away. */
+export async function produceTo(options: ProduceToOptions): Promise<Produced> {
+  const { settings, ratePerSecond, count, signal, logger } = options;
   if (!(ratePerSecond > 0)) {
     throw invalid(`Cannot produce at rate "${ratePerSecond}": expected messages a second, above 0`);
   }
@@ -78,7 +46,8 @@ async function run(options: ProduceToOptions, connect: () => Promise<Target>): P
   const messages = messagesOf(options, ({ line, reason }) => {
     if (skipped++ < LOGGED_BAD_ROWS) logger.warn({ path: options.csvPath, line, reason }, "Row skipped");
   });
-  const target = await connect();
+  const broker = BROKERS[brokerOf(options)];
+  const target = await broker.connect(settings, logger);
   let sent: number;
   try {
     sent = await produce({ messages, send: target.send, ratePerSecond, count, signal });
@@ -92,19 +61,45 @@ async function run(options: ProduceToOptions, connect: () => Promise<Target>): P
   return { sent, skipped };
 }
 
+function brokerOf({ useCase, csvPath, to, settings }: ProduceToOptions): BrokerName {
+  const what = csvPath === undefined ? useCase : "a CSV file";
+  const own = csvPath === undefined ? USE_CASES[useCase].broker : "tcp";
+  const isNamed = (name: BrokerName) => BROKERS[name].settings.some((setting) => settings[setting]);
+  const chosen = to ?? (isNamed(own) ? own : "tcp");
+  if (chosen !== own && chosen !== "tcp") {
+    const expected = own === "tcp" ? "--to tcp" : `--to ${own} or --to tcp`;
+    throw invalid(`Cannot produce ${what} to ${BROKERS[chosen].title}: expected ${expected}`);
+  }
+  if (isNamed(chosen)) return chosen;
+  const { title, settings: names, example } = BROKERS[chosen];
+  const other = chosen === own ? "" : ` (or ${BROKERS[own].settings.join(" or ")}: ${BROKERS[own].title})`;
+  const unset = `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} unset`;
+  throw invalid(`Cannot produce ${what} to ${title}: ${unset}, expected ${example}${other}`);
+}
+
 function messagesOf(
   { companies, useCase, csvPath }: ProduceToOptions,
   onBadRow: Parameters<typeof readCsv>[0]["onBadRow"],
 ): Iterable<Message> | AsyncIterable<Message> {
   for (const company of companies) parseCompanyId(company);
   if (csvPath !== undefined) {
+    if (useCase !== "telemetry") {
+      throw invalid(
+        `Cannot produce ${useCase} from a CSV file: --csv is telemetry, expected one or the other`,
+      );
+    }
     if (companies.length > 1) {
       throw invalid(`Cannot produce from CSV for ${companies.length} companies: expected one at most`);
     }
     return readCsv({ path: csvPath, companyId: companies[0], onBadRow });
   }
+  const { generate, company } = USE_CASES[useCase] as { company?: string } & (typeof USE_CASES)[UseCaseName];
+  if (company !== undefined) {
+    if (companies.length === 0) return generate({ companies: [company] });
+    throw invalid(`Cannot produce ${useCase} for a company: they are the operator's, expected no --company`);
+  }
   if (companies.length === 0) throw invalid("Cannot produce without a company: expected one or more");
-  return useCase === "metrics" ? demoMetrics({ companies }) : demoTelemetry({ companies });
+  return generate({ companies });
 }
 
 function invalid(message: string): MillraceError {

@@ -52,9 +52,10 @@ export async function produce({
       interrupt = () => resolve(false);
       promise.then(() => resolve(true), reject);
     });
+  const iterator =
+    Symbol.asyncIterator in messages ? messages[Symbol.asyncIterator]() : messages[Symbol.iterator]();
   try {
-    if (count <= 0 || signal?.aborted) return 0;
-    for await (const message of messages) {
+    while (sent < count && !signal?.aborted) {
       const waitMs = dueMs - clock.now();
       if (waitMs > 0) {
         await clock.sleep(waitMs, signal);
@@ -63,12 +64,16 @@ export async function produce({
         dueMs = Math.max(dueMs, clock.now() - CATCH_UP_MS);
         if (++unpaused % TURN_MESSAGES === 0) await nextTurn();
       }
-      if (signal?.aborted || !(await unlessAborted(send(message)))) break;
+      if (signal?.aborted) break;
+      // Made when it is due, not before: it says what time it is.
+      const { done, value: message } = await iterator.next();
+      if (done || !(await unlessAborted(send(message)))) break;
       dueMs += intervalMs;
-      if (++sent >= count) break;
+      sent++;
     }
     return sent;
   } finally {
     signal?.removeEventListener("abort", abort);
+    await iterator.return?.();
   }
 }

@@ -6,7 +6,7 @@
 import { sleep } from "../../functions/core/backoff.ts";
 import type { BrokerSource, Decode, Decoded } from "../../functions/ports/broker-source.ts";
 import { batchWithoutAcks, createIntake } from "../intake.ts";
-import { closeNats, connectNats, natsError, rawNatsMessage } from "../nats-connection.ts";
+import { closeNats, connectNats, type NatsServer, natsError, rawNatsMessage } from "../nats-connection.ts";
 import type { SourceEvents } from "../source-monitor.ts";
 
 /** Bytes held: the bound of the Go client. */
@@ -14,10 +14,8 @@ const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 /** Milliseconds the server has to confirm the end of the subscriptions. */
 const DRAIN_MS = 1000;
 
-export interface NatsCoreOptions {
+export interface NatsCoreOptions extends NatsServer {
   readonly name: string;
-  /** With the credentials. */
-  readonly url: string;
   /** May have wildcards; must not overlap, or the server sends a message once for each. */
   readonly subjects: readonly string[];
   /** Bridges with the same queue group share the messages. Undefined: each gets them all. */
@@ -29,12 +27,12 @@ export interface NatsCoreOptions {
 }
 
 export function createNatsCoreSource(options: NatsCoreOptions): BrokerSource {
-  const { name, url, subjects, queue, maxPending, decode, events } = options;
+  const { name, subjects, queue, maxPending, decode, events } = options;
   return {
     name,
     acknowledges: false,
     async *deliveries(signal) {
-      const connection = await connectNats(url, `millrace ${name}`, signal);
+      const connection = await connectNats(options, `millrace ${name}`, signal);
       if (!connection) return;
       const what = `Cannot read from NATS "${connection.getServer()}"`;
       const intake = createIntake<Decoded>();

@@ -16,7 +16,7 @@ import { sleep } from "../../functions/core/backoff.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import type { BrokerSource, Decode, Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
 import { BATCH_MESSAGES, createIntake } from "../intake.ts";
-import { closeNats, connectNats, natsError, rawNatsMessage } from "../nats-connection.ts";
+import { closeNats, connectNats, type NatsServer, natsError, rawNatsMessage } from "../nats-connection.ts";
 import { type ConsumerOptions, openConsumer } from "../nats-consumer.ts";
 import type { SourceEvents } from "../source-monitor.ts";
 
@@ -27,10 +27,8 @@ const LATE_MS = 100;
 /** Milliseconds of an ack wait that are let pass for the sake of order: longer, and being late is worse than being out of order. */
 const MAX_LAPSE_MS = 30_000;
 
-export interface NatsJetStreamOptions extends ConsumerOptions {
+export interface NatsJetStreamOptions extends ConsumerOptions, NatsServer {
   readonly name: string;
-  /** With the credentials. */
-  readonly url: string;
   /** Messages asked for and not acked, at most. */
   readonly prefetch: number;
   readonly decode: Decode;
@@ -44,12 +42,15 @@ interface Message {
 }
 
 export function createNatsJetStreamSource(options: NatsJetStreamOptions): BrokerSource {
-  const { name, url, stream, prefetch, decode, events, logger } = options;
+  const { name, stream, prefetch, decode, events, logger } = options;
+  /** On the connection there is. */
+  let connected: Consumer | undefined;
   return {
     name,
     acknowledges: true,
+    lag: async () => (await connected?.info().catch(() => undefined))?.num_pending,
     async *deliveries(signal) {
-      const connection = await connectNats(url, `millrace ${name}`, signal);
+      const connection = await connectNats(options, `millrace ${name}`, signal);
       if (!connection) return;
       const what = `Cannot read from JetStream stream "${stream}"`;
       const unsettled = new Set<JsMsg>();
@@ -87,6 +88,7 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
       try {
         const info = await openConsumer(connection, options, logger);
         const consumer = await jetstream(connection).consumers.get(stream, info.name);
+        connected = consumer;
         events.connected();
         const ackWaitMs = millis(info.config.ack_wait ?? nanos(options.ackWaitMs));
         renewal = setInterval(() => {
@@ -127,6 +129,7 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
       } catch (cause) {
         throw natsError(what, cause);
       } finally {
+        connected = undefined;
         clearInterval(renewal);
         signal.removeEventListener("abort", onAbort);
         requested?.stop();

@@ -1,42 +1,83 @@
-/** DeadLetters in one Redis stream. */
+/** DeadLetters in one Redis stream, and beside it how many bytes they have. */
 import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
-import { MAX_DEAD_LETTERS } from "../core/limits.ts";
-import type { DeadLetter, DeadLetters } from "../ports/dead-letters.ts";
-import type { RedisConnection } from "../ports/redis-connection.ts";
+import { MAX_DEAD_LETTER_BYTES, MAX_DEAD_LETTERS } from "../core/limits.ts";
+import type { DeadLetter, DeadLetters, StoredDeadLetter } from "../ports/dead-letters.ts";
+import type { RedisConnection, RedisReply } from "../ports/redis-connection.ts";
 
-const KEY = "millrace:dead-letters";
+/** One cluster slot. No log has keys of these names. */
+const KEYS = ["millrace:{dead-letters}", "millrace:{dead-letters}:bytes"];
+const [KEY] = KEYS as [string, string];
+/** Letters put by one call of the script (Lua: values `unpack` gives are no limit here, the size of a command is). */
+const PUT_LETTERS = 100;
 
-/** Ids are stream ids. `maxLetters` (default MAX_DEAD_LETTERS) are kept, some more until Redis frees a whole node (XADD, MAXLEN ~). */
+/** KEYS: letters, bytes. ARGV: letters kept at most, bytes kept at most, letters. */
+const PUT_SCRIPT = `
+local letters, counter = KEYS[1], KEYS[2]
+local bytes = 0
+for at = 3, #ARGV do
+  redis.call('XADD', letters, '*', 'letter', ARGV[at])
+  bytes = bytes + #ARGV[at]
+end
+local held = redis.call('INCRBY', counter, bytes)
+local count = redis.call('XLEN', letters)
+while count > 1 and (count > tonumber(ARGV[1]) or held > tonumber(ARGV[2])) do
+  local oldest = redis.call('XRANGE', letters, '-', '+', 'COUNT', 1)[1]
+  redis.call('XDEL', letters, oldest[1])
+  held = redis.call('DECRBY', counter, #oldest[2][2])
+  count = count - 1
+end`;
+
+/** KEYS: letters, bytes. ARGV: ids. */
+const REMOVE_SCRIPT = `
+for at = 1, #ARGV do
+  local found = redis.call('XRANGE', KEYS[1], ARGV[at], ARGV[at])[1]
+  if found then
+    redis.call('XDEL', KEYS[1], ARGV[at])
+    redis.call('DECRBY', KEYS[2], #found[2][2])
+  end
+end`;
+
+/** Ids are stream ids. `maxLetters` (default MAX_DEAD_LETTERS) of at most `maxBytes` (default MAX_DEAD_LETTER_BYTES) are kept. */
 export function createRedisDeadLetters({
   redis,
   maxLetters = MAX_DEAD_LETTERS,
+  maxBytes = MAX_DEAD_LETTER_BYTES,
 }: {
   redis: RedisConnection;
   maxLetters?: number;
+  maxBytes?: number;
 }): DeadLetters {
   return {
     async put(letters) {
-      if (letters.length === 0) return;
-      await redis.pipeline(
-        letters.map((letter) => [
-          ...["XADD", KEY, "MAXLEN", "~", String(maxLetters), "*"],
-          ...["letter", JSON.stringify(letter)],
-        ]),
-      );
+      for (let from = 0; from < letters.length; from += PUT_LETTERS) {
+        const texts = letters.slice(from, from + PUT_LETTERS).map((letter) => JSON.stringify(letter));
+        await redis.script(PUT_SCRIPT, KEYS, [String(maxLetters), String(maxBytes), ...texts]);
+      }
     },
     async list({ after = "0-0", limit }) {
-      if (!/^\d{1,15}-\d{1,15}$/.test(after)) {
-        throw new MillraceError(
-          "invalid-input",
-          `Cannot read dead letter id ${quote(after)}: expected the id of a letter listed before`,
-        );
-      }
-      const rows = await redis.command(["XRANGE", KEY, `(${after}`, "+", "COUNT", String(limit)]);
-      return (rows as [id: string, fields: [name: string, letter: string]][]).map(([id, [, letter]]) => ({
-        ...(JSON.parse(letter) as DeadLetter),
-        id,
-      }));
+      const start = `(${streamId(after)}`;
+      return parseRows(await redis.command(["XRANGE", KEY, start, "+", "COUNT", String(limit)]));
+    },
+    async get(id) {
+      const only = streamId(id);
+      return parseRows(await redis.command(["XRANGE", KEY, only, only]))[0];
+    },
+    async remove(ids) {
+      if (ids.length > 0) await redis.script(REMOVE_SCRIPT, KEYS, ids.map(streamId));
     },
   };
+}
+
+function streamId(text: string): string {
+  if (/^\d{1,15}-\d{1,15}$/.test(text)) return text;
+  throw new MillraceError(
+    "invalid-input",
+    `Cannot read dead letter id ${quote(text)}: expected the id of a letter listed before, such as 1767225600000-0`,
+  );
+}
+
+function parseRows(reply: RedisReply): StoredDeadLetter[] {
+  const rows = reply as [id: string, fields: [name: string, letter: string]][];
+  return rows.map(([id, [, letter]]) => ({ ...(JSON.parse(letter) as DeadLetter), id }));
 }

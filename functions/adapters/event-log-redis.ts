@@ -4,10 +4,11 @@
  */
 
 import { type Cursor, newEpoch } from "../core/cursor.ts";
-import type { MillraceEvent } from "../core/event.ts";
+import { type MillraceEvent, recordType } from "../core/event.ts";
 import { follow } from "../core/follow.ts";
 import type { CompanyId } from "../core/ids.ts";
 import {
+  LOOK_BACK_EVENTS,
   MAX_APPEND_EVENTS,
   MAX_COUNTED_TYPES,
   MAX_LOG_EVENTS,
@@ -15,18 +16,22 @@ import {
   WAKE_UP_BYTES,
 } from "../core/limits.ts";
 import { localDayStarts } from "../core/local-day.ts";
+import type { LogEntry } from "../core/log-entry.ts";
 import type { Logger } from "../core/logger.ts";
 import {
   createWakeUpReader,
   encodeBatch,
+  encodeLatest,
   encodeRead,
   logKeys,
   parseAppendReply,
+  parseLatestReply,
   parseReadReply,
   parseTalliesReply,
   parseTip,
 } from "../core/redis-log-codec.ts";
-import { APPEND_SCRIPT, READ_SCRIPT, TALLIES_SCRIPT } from "../core/redis-log-scripts.ts";
+import { LATEST_SCRIPT, READ_SCRIPT, TALLIES_SCRIPT } from "../core/redis-log-queries.ts";
+import { APPEND_SCRIPT } from "../core/redis-log-scripts.ts";
 import type { Appended, EventLog } from "../ports/event-log.ts";
 import type { RedisConnection } from "../ports/redis-connection.ts";
 
@@ -55,14 +60,14 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
 
   /** At most MAX_APPEND_EVENTS events of one company. */
   const appendChunk = async (company: CompanyId, events: readonly MillraceEvent[]) => {
-    const { events: entries, meta, seen, total, today, minutes, wake } = logKeys(company);
+    const { events: entries, meta, seen, total, today, minutes, seconds, wake } = logKeys(company);
     const list = () => redis.command(["SADD", COMPANIES, company]);
     // Listed before it has entries: what is listed may be empty, but nothing may be missing.
     const listing = listed.has(company) ? undefined : list();
     const [reply] = await Promise.all([
       redis.script(
         APPEND_SCRIPT,
-        [entries, meta, ...seen, total, today, ...minutes],
+        [entries, meta, ...seen, total, today, ...minutes, ...seconds],
         [
           ...[wake, newEpoch(), String(retentionMs), String(maxEvents), String(WAKE_UP_BYTES)],
           ...[String(MAX_COUNTED_TYPES), ...dayStarts(), ...encodeBatch(events)],
@@ -80,6 +85,26 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
   const read = async (company: CompanyId, after: Cursor, limit: number) => {
     const { events, meta } = logKeys(company);
     return parseReadReply(await redis.script(READ_SCRIPT, [events, meta], encodeRead(after, limit)), after);
+  };
+
+  const latest: EventLog["latest"] = async (company, types, limit) => {
+    const { events, meta } = logKeys(company);
+    const wanted = new Map(Array.from(types, (type) => [type, limit]));
+    const found: LogEntry[] = [];
+    let before: string | undefined = "+";
+    // Step by step, so that Redis does other things in between. What is appended meanwhile comes before the first step.
+    for (let left = LOOK_BACK_EVENTS; left > 0 && before !== undefined; ) {
+      const args = encodeLatest(before, Math.min(left, PAGE_EVENTS), wanted);
+      const step = parseLatestReply(await redis.script(LATEST_SCRIPT, [events, meta], args));
+      for (const entry of step.entries) {
+        found.push(entry);
+        const type = recordType(entry.record);
+        wanted.set(type, wanted.get(type)! - 1);
+      }
+      before = step.before;
+      left -= step.looked;
+    }
+    return found.reverse();
   };
 
   return {
@@ -114,10 +139,14 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
       });
     },
     async tallies(company) {
-      const { meta, total, today, minutes } = logKeys(company);
+      const { meta, total, today, minutes, seconds } = logKeys(company);
       return parseTalliesReply(
-        await redis.script(TALLIES_SCRIPT, [meta, total, today, ...minutes], dayStarts()),
+        await redis.script(TALLIES_SCRIPT, [meta, total, today, ...minutes, ...seconds], dayStarts()),
       );
+    },
+    latest,
+    async companies() {
+      return (await redis.command(["SMEMBERS", COMPANIES])) as readonly CompanyId[];
     },
     async stats() {
       const companies = (await redis.command(["SMEMBERS", COMPANIES])) as readonly CompanyId[];

@@ -36,3 +36,21 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     signal?.addEventListener("abort", done, { once: true });
   });
 }
+
+/** Milliseconds between two steps of {@link spread}. */
+const SPREAD_STEP_MS = 20;
+
+/** Runs `body` on every item, in random order and evenly over the period; with 0 ms all at once. */
+export async function spread<T>(
+  items: readonly T[],
+  periodMs: number,
+  body: (item: T) => void,
+): Promise<void> {
+  const inOrder = items.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at);
+  const startMs = performance.now();
+  for (let done = 0; done < inOrder.length; ) {
+    const part = periodMs === 0 ? 1 : Math.min(1, (performance.now() - startMs) / periodMs);
+    for (const due = Math.ceil(part * inOrder.length); done < due; done++) body(inOrder[done]!.item);
+    if (done < inOrder.length) await sleep(SPREAD_STEP_MS);
+  }
+}

@@ -15,6 +15,12 @@ export type EventType = Brand<string, "EventType">;
 const COMPANY_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const EVENT_TYPE = /^[a-z0-9._-]{1,64}$/;
 
+/**
+ * Whose the operator's own services are: their status and log lines (Redis channels) belong to no tenant. The underscore keeps it apart
+ * from tenants' names. Readers are those of role `ops`; a token of a tenant reads it only where its issuer says so.
+ */
+export const OPERATIONS_COMPANY = "_operations" as CompanyId;
+
 /** Whether `text` may name a company. */
 export function isCompanyId(text: unknown): text is CompanyId {
   return typeof text === "string" && COMPANY_ID.test(text);

@@ -20,6 +20,11 @@ export const PAGE_BYTES = 1024 * 1024;
 export const WAKE_UP_BYTES = 256 * 1024;
 /** Distinct event types counted a company; further ones are counted together as `other`, so that counters stay bounded. */
 export const MAX_COUNTED_TYPES = 1000;
+/**
+ * Entries looked through for the newest of a type, from the tip back; with PAGE_BYTES a step, so that no step holds Redis for over ~2 ms.
+ * A type that was last seen before that counts as not seen.
+ */
+export const LOOK_BACK_EVENTS = 2_000;
 /** Frames a company's ring holds: about 0.2 s at 20,000 events/s; a client further behind reads pages (`npm run bench`, rate). */
 export const RING_FRAMES = 4096;
 /** Bytes a company's ring holds, whatever their number. */
@@ -32,5 +37,7 @@ export const MAX_FILTER_TYPES = 32;
 export const MAX_LOG_EVENTS = 1_000_000;
 /** Dead letters kept; older ones go first. */
 export const MAX_DEAD_LETTERS = 100_000;
+/** Bytes of dead letters kept, whatever their number: they share a store with every company's log. */
+export const MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024;
 /** Milliseconds a client waits before it reconnects, unless told otherwise: the least that spreads a storm of reconnects a little. */
 export const RETRY_MS = 3_000;

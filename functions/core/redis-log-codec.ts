@@ -13,6 +13,8 @@ import type { WakeUp } from "./follow.ts";
 import type { CompanyId, EventType } from "./ids.ts";
 import { PAGE_BYTES } from "./limits.ts";
 import type { LogEntry, ReadResult } from "./log-entry.ts";
+import { SPAN_SECONDS } from "./redis-log-scripts.ts";
+import { TALLIED_MINUTES, TALLIED_SECONDS } from "./tallies.ts";
 
 /** The keys of a company's log; the braces keep them in one cluster slot (Redis cluster specification, hash tags). */
 export function logKeys(company: CompanyId) {
@@ -24,6 +26,7 @@ export function logKeys(company: CompanyId) {
     total: key("total"),
     today: key("today"),
     minutes: [key("minutes:0"), key("minutes:1")],
+    seconds: [key("seconds:0"), key("seconds:1")],
     /** Not a key: the channel of wake-ups. */
     wake: key("wake"),
   } as const;
@@ -112,6 +115,29 @@ export function parseReadReply(reply: unknown, after: Cursor): ReadResult {
   return { kind: "events", entries, more: Number(rest[0]) === 1 };
 }
 
+/** ARGV of LATEST_SCRIPT: a step back from before the id, `+` at the tip. `wanted`: how many of each type are still missing. */
+export function encodeLatest(
+  before: string,
+  entries: number,
+  wanted: ReadonlyMap<EventType, number>,
+): string[] {
+  return [before, String(entries), String(PAGE_BYTES), ...[...wanted].flat().map(String)];
+}
+
+/** Reads the reply of LATEST_SCRIPT. `before` is where the next step begins; undefined when there is none. Entries are newest first. */
+export function parseLatestReply(reply: unknown): {
+  before: string | undefined;
+  looked: number;
+  entries: LogEntry[];
+} {
+  const [epoch, before, looked, ...rest] = reply as [string?, string?, number?, ...string[]];
+  const entries: LogEntry[] = [];
+  for (let at = 0; at < rest.length; at += 2) {
+    entries.push({ cursor: formatCursor(epoch!, rest[at]!), record: rest[at + 1] as EventRecord });
+  }
+  return { before: before === "" ? undefined : before, looked: Number(looked ?? 0), entries };
+}
+
 /** Takes the messages of APPEND_SCRIPT: `wake` gets what was appended, undefined when the log is to be read. */
 export function createWakeUpReader(wake: (wakeUp: WakeUp | undefined) => void) {
   /** Epoch, id before and first new id of the records that follow. */
@@ -154,44 +180,47 @@ export function parseTip(reply: unknown): Cursor {
   return typeof epoch === "string" ? formatCursor(epoch, `${ms}-${seq}`) : GENESIS;
 }
 
-const MINUTES = 60;
 type Counts = readonly (string | number)[];
 
 /** Reads the reply of TALLIES_SCRIPT. */
 export function parseTalliesReply(reply: unknown) {
-  const [now, epoch, last, total = [], today = [], current = [], before = []] = reply as [
-    string,
-    string?,
-    string?,
-    Counts?,
-    Counts?,
-    Counts?,
-    Counts?,
-  ];
+  const [now, epoch, last, total = [], today = [], hour = [], hourBefore = [], span = [], spanBefore = []] =
+    reply as [string, string?, string?, Counts?, Counts?, Counts?, Counts?, Counts?, Counts?];
   const nowMs = Number(now);
-  const minuteOfHour = Math.floor(nowMs / 60_000) % MINUTES;
-  const series = new Map<string, number[]>();
-  const addHour = (counts: Counts, minutesAgo: number) => {
-    for (const [name, count] of pairs(counts)) {
-      const colon = name.indexOf(":");
-      const at = MINUTES - 1 - (minutesAgo - Number(name.slice(0, colon)));
-      if (at < 0) continue;
-      const type = name.slice(colon + 1);
-      const counted = series.get(type) ?? new Array<number>(MINUTES).fill(0);
-      series.set(type, counted);
-      counted[at] = count;
-    }
-  };
-  addHour(current, minuteOfHour);
-  addHour(before, minuteOfHour + MINUTES);
   // From entries, never by assignment: a type may be called `__proto__`.
   return {
     at: formatCursor(epoch ?? NO_EPOCH, last ?? BEFORE_FIRST),
     nowMs,
     total: Object.fromEntries(pairs(total)) as Record<EventType, number>,
     today: Object.fromEntries(pairs(today)) as Record<EventType, number>,
-    minutes: Object.fromEntries(series) as Record<EventType, number[]>,
+    minutes: series(TALLIED_MINUTES, Math.floor(nowMs / 60_000), 60, [hour, hourBefore]),
+    seconds: series(TALLIED_SECONDS, Math.floor(nowMs / 1000), SPAN_SECONDS, [span, spanBefore]),
   };
+}
+
+/**
+ * The last `length` counts of each type, oldest first, up to number `now`, from two hashes that take turns every `turn`: of the turn
+ * that is going on, and of the one before. A field is the number within its turn and the type.
+ */
+function series(
+  length: number,
+  now: number,
+  turn: number,
+  hashes: readonly [Counts, Counts],
+): Record<EventType, number[]> {
+  const found = new Map<string, number[]>();
+  for (const [turnsAgo, counts] of hashes.entries()) {
+    for (const [name, count] of pairs(counts)) {
+      const colon = name.indexOf(":");
+      const ago = (now % turn) + turnsAgo * turn - Number(name.slice(0, colon));
+      if (ago >= length) continue;
+      const type = name.slice(colon + 1);
+      const counted = found.get(type) ?? new Array<number>(length).fill(0);
+      found.set(type, counted);
+      counted[length - 1 - ago] = count;
+    }
+  }
+  return Object.fromEntries(found) as Record<EventType, number[]>;
 }
 
 /** `field, value, field, value, …` as pairs. */

@@ -7,24 +7,34 @@
  * | key | what | expires |
  * |---|---|---|
  * | `events` | stream; an entry is `p` (id of the entry before) and `e` (record) | with its last entry |
- * | `meta` | hash: `epoch`, last id as `ms` and `seq`, `slot` and `since` of `seen`, `day` of `today`, `hour` of `minutes` | never |
- * | `seen:0`, `seen:1` | hashes: event to id, taking turns: `slot` takes what is new, the other one remembers the time before `since` | after two retentions |
+ * | `meta` | hash: `epoch`, last id as `ms` and `seq`, `slot` and `since` of `seen`, `day` of `today`, `hour` of `minutes`, `span` of `seconds` | never |
+ * | `seen:0`, `seen:1` | hashes: event to id, taking turns, also when one is full: `slot` takes what is new, the other one remembers the time before `since` | after two retentions |
  * | `total` | hash: type to events, all-time | never |
  * | `today` | hash: type to events of the local day that began at `day` | after 26 h |
  * | `minutes:0`, `minutes:1` | hashes: `minute:type` to events; even and odd hours, the newest is `hour` | after 3 h |
+ * | `seconds:0`, `seconds:1` | hashes: `second:type` to events; even and odd spans of 16 s, the newest is `span` | after 1 min |
  */
+
+/** Seconds one hash of `seconds` covers: two of them always hold the last 11. */
+export const SPAN_SECONDS = 16;
+
+/**
+ * Ids of one of the two `seen` for each event that may be kept: with a million events 1.1 GB of Redis at most, which a company of 46
+ * events/s never reaches within 24 h. Faster ones are protected from duplicates of their last four million events and more.
+ */
+const REMEMBERED_PER_KEPT = 4;
 
 /** Where all-time counters put the types over the limit. */
 const OTHER_TYPE = "other";
 
 /** `now`: milliseconds since 1970. `int`: a number as Redis reads it (Lua's own conversion rounds at 14 digits). */
-const CLOCK = `
+export const CLOCK = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function int(number) return string.format('%.0f', number) end`;
 
 /** The day of `ms`: the latest of the day starts ARGV[first..first + 3] that is not after it. */
-const DAY = `
+export const DAY = `
 local function dayOf(ms, first)
   local day = ARGV[first]
   for at = first + 1, first + 3 do
@@ -36,7 +46,7 @@ end`;
 /**
  * Appends a batch of one company: drops duplicates, stores, counts, trims, wakes.
  *
- * KEYS: events, meta, seen:0, seen:1, total, today, minutes:0, minutes:1.
+ * KEYS: events, meta, seen:0, seen:1, total, today, minutes:0, minutes:1, seconds:0, seconds:1.
  *
  * ARGV: 1 channel of wake-ups, 2 epoch if the log is new, 3 retention in ms, 4 events kept at most, 5 bytes of a wake-up at most,
  * 6 types counted at most, 7-10 starts of local days in ms, ascending, 11 n events, 12 k types, 13 type of each event as three digits
@@ -59,13 +69,13 @@ local types, counts = 13, 13 + k
 local identities = counts + k
 local records = ARGV[identities + n + 1]
 
-local meta = redis.call('HMGET', metaKey, 'epoch', 'ms', 'seq', 'slot', 'since', 'day', 'hour')
+local meta = redis.call('HMGET', metaKey, 'epoch', 'ms', 'seq', 'slot', 'since', 'day', 'hour', 'span')
 local isNew = 0
 if not meta[1] then
   isNew = 1
-  meta = {ARGV[2], '0', '0', '0', now, '', 0}
+  meta = {ARGV[2], '0', '0', '0', now, '', 0, 0}
   -- Left over from a log whose meta is gone.
-  redis.call('UNLINK', KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
+  redis.call('UNLINK', KEYS[1], unpack(KEYS, 3))
 end
 local epoch, previous = meta[1], meta[2] .. '-' .. meta[3]
 
@@ -76,7 +86,8 @@ if now <= tonumber(meta[2]) then
 end
 
 local slot, since = tonumber(meta[4]), tonumber(meta[5])
-if now - since >= retention then
+-- A runaway producer must not fill Redis with ids.
+if now - since >= retention or redis.call('HLEN', KEYS[3 + slot]) >= ${REMEMBERED_PER_KEPT} * tonumber(ARGV[4]) then
   slot, since = 1 - slot, now
   redis.call('UNLINK', KEYS[3 + slot])
 end
@@ -118,15 +129,22 @@ end
 redis.call('HSET', seen, unpack(remember))
 redis.call('PEXPIRE', seen, int(2 * retention))
 
-local day, hour = dayOf(ms, 7), math.floor(ms / 3600000)
-local newDay, newHour = day ~= meta[6], hour ~= tonumber(meta[7])
-local minutes = KEYS[7 + hour % 2]
+local day, hour, span = dayOf(ms, 7), math.floor(ms / 3600000), math.floor(ms / ${SPAN_SECONDS * 1000})
+-- A log of an older version has no span.
+local lastHour, lastSpan = tonumber(meta[7]), tonumber(meta[8] or 0)
+local newDay, newHour, newSpan = day ~= meta[6], hour ~= lastHour, span ~= lastSpan
+local minutes, seconds = KEYS[7 + hour % 2], KEYS[9 + span % 2]
 if newDay then redis.call('UNLINK', today) end
 if newHour then
   redis.call('UNLINK', minutes)
-  if hour ~= tonumber(meta[7]) + 1 then redis.call('UNLINK', KEYS[8 - hour % 2]) end
+  if hour ~= lastHour + 1 then redis.call('UNLINK', KEYS[8 - hour % 2]) end
+end
+if newSpan then
+  redis.call('UNLINK', seconds)
+  if span ~= lastSpan + 1 then redis.call('UNLINK', KEYS[10 - span % 2]) end
 end
 local minute = math.floor(ms / 60000) % 60 .. ':'
+local second = math.floor(ms / 1000) % ${SPAN_SECONDS} .. ':'
 for at = 1, k do
   local type, count = ARGV[types + at], tonumber(ARGV[counts + at]) - (dropped[at] or 0)
   if count > 0 then
@@ -137,15 +155,18 @@ for at = 1, k do
     end
     redis.call('HINCRBY', today, type, count)
     redis.call('HINCRBY', minutes, minute .. type, count)
+    redis.call('HINCRBY', seconds, second .. type, count)
   end
 end
 if newDay then redis.call('PEXPIRE', today, 26 * 3600000) end
 if newHour then redis.call('PEXPIRE', minutes, 3 * 3600000) end
+if newSpan then redis.call('PEXPIRE', seconds, 60000) end
 
 redis.call('XTRIM', events, 'MINID', '~', int(now - retention))
 redis.call('XTRIM', events, 'MAXLEN', '~', ARGV[4])
 redis.call('PEXPIRE', events, ARGV[3])
-redis.call('HSET', metaKey, 'epoch', epoch, 'ms', msPart, 'seq', seq - 1, 'slot', slot, 'since', int(since), 'day', day, 'hour', hour)
+redis.call('HSET', metaKey, 'epoch', epoch, 'ms', msPart, 'seq', seq - 1, 'slot', slot, 'since', int(since),
+  'day', day, 'hour', hour, 'span', span)
 
 -- Two messages, because Lua hashes every string it makes, byte for byte: records that came joined go on as they are.
 local hasRecords = 0
@@ -154,91 +175,3 @@ if #records <= tonumber(ARGV[5]) then hasRecords = 1 end
 redis.call('PUBLISH', ARGV[1], epoch .. '\\30' .. previous .. '\\30' .. prefix .. first .. '\\30' .. hasRecords)
 if hasRecords == 1 then redis.call('PUBLISH', ARGV[1], records) end
 return reply`;
-
-/**
- * What comes after a cursor, or why nothing can.
- *
- * KEYS: events, meta. ARGV: epoch of the cursor, its ms, its sequence, entries at most, bytes of records at most (one entry always
- * fits), the epoch that stands for "before the first event".
- *
- * Reply: nothing when there is no log; or `events`, epoch, 1 if there is more, id, record, id, record, …; or `expired` or `reset`,
- * epoch, id to go on after, id of the oldest entry kept if there is one.
- */
-export const READ_SCRIPT = `
-local meta = redis.call('HMGET', KEYS[2], 'epoch', 'ms', 'seq')
-local epoch = meta[1]
-if not epoch then return {} end
-local last = meta[2] .. '-' .. meta[3]
-local ms, seq, limit, maxBytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-
--- A gap that ends before the entry, or at the tip when nothing is kept behind it. An entry is id, {'p', id before, 'e', record}.
-local function gap(kind, entry)
-  if entry then return {kind, epoch, entry[2][2], entry[1]} end
-  return {kind, epoch, last}
-end
-
-if ARGV[1] == ARGV[6] then
-  ms, seq = 0, 0
-elseif ARGV[1] ~= epoch then
-  return gap('reset', redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1])
-else
-  local ahead = ms - tonumber(meta[2])
-  if ahead == 0 then ahead = seq - tonumber(meta[3]) end
-  if ahead == 0 then return {'events', epoch, 0} end
-  if ahead > 0 then return gap('reset') end
-end
-
-local reply = {'events', epoch, 0}
-local after = string.format('%.0f-%.0f', ms, seq)
-local bytes, read, isFull = 0, 0, false
--- Few at first: as many of the largest records as a page holds. Then as many as there is room for, by what was found.
-local count = math.min(limit, 8)
-while true do
-  local page = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', count)
-  if read == 0 then
-    local entry = page[1]
-    if not entry then return gap('expired') end
-    local beforeMs, beforeSeq = string.match(entry[2][2], '^(%d+)-(%d+)$')
-    local ahead = beforeMs - ms
-    if ahead == 0 then ahead = beforeSeq - seq end
-    if ahead > 0 then return gap('expired', entry) end
-    -- Behind the cursor: its position never was in this log, which was put back to before it and went on.
-    if ahead < 0 then return gap('reset', entry) end
-  end
-  for at = 1, #page do
-    local record = page[at][2][4]
-    bytes = bytes + #record
-    if read > 0 and bytes > maxBytes then
-      isFull = true
-      break
-    end
-    read = read + 1
-    after = page[at][1]
-    reply[#reply + 1] = after
-    reply[#reply + 1] = record
-  end
-  if isFull or #page < count or read == limit then break end
-  count = math.min(limit - read, math.floor((maxBytes - bytes) * read / bytes) + 1)
-end
-if after ~= last then reply[3] = 1 end
-return reply`;
-
-/**
- * The counters, as of one moment.
- *
- * KEYS: meta, total, today, minutes:0, minutes:1. ARGV: 1-4 starts of local days in ms, ascending.
- *
- * Reply: now in ms; then, when there is a log, epoch, last id, and as field, value, …: total, today, minutes of the hour that is
- * going on, of the hour before.
- */
-export const TALLIES_SCRIPT = `${CLOCK}${DAY}
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'ms', 'seq', 'day', 'hour')
-if not meta[1] then return {int(now)} end
-now = math.max(now, tonumber(meta[2]))
-local hour = math.floor(now / 3600000)
-local age = hour - tonumber(meta[5])
-local today, current, before = {}, {}, {}
-if dayOf(now, 1) == meta[4] then today = redis.call('HGETALL', KEYS[3]) end
-if age == 0 then current = redis.call('HGETALL', KEYS[4 + hour % 2]) end
-if age <= 1 then before = redis.call('HGETALL', KEYS[5 - hour % 2]) end
-return {int(now), meta[1], meta[2] .. '-' .. meta[3], redis.call('HGETALL', KEYS[2]), today, current, before}`;

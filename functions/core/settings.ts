@@ -68,10 +68,22 @@ const TABLE = z.object({
     .min(1)
     .default("127.0.0.1")
     .describe("address listened on: HTTP, and the broker of up and broker"),
+  BRIDGE_PORT: integer(0, 65_535, 8788).describe(
+    "HTTP port of bridge: probes and metrics; 0 takes a free one",
+  ),
   STREAMING_ENABLED: flag(true).describe("false: stream routes refuse, health says so"),
-  REDIS_URL: url("redis:", "rediss:").describe("the event log over RESP; unset: embedded log in DATA_DIR"),
+  REDIS_URL: url("redis:", "rediss:").describe(
+    "Redis of the event log and of the services' channels; unset: embedded log in DATA_DIR",
+  ),
   DATA_DIR: z.string().min(1).default(".millrace").describe("folder of the embedded log"),
   NATS_URL: url("nats:", "tls:", "ws:", "wss:").describe("NATS server; turns the nats source on"),
+  NATS_CREDS: z.string().min(1).optional().describe("NATS: path of a .creds file, for NATS_URL"),
+  NATS_NKEY: z.string().min(1).optional().describe("NATS: path of a user's nkey seed, for NATS_URL"),
+  NATS_TLS_CA: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("NATS: path of the authority's certificate, for NATS_URL"),
   AMQP_URL: url("amqp:", "amqps:").describe("RabbitMQ server; turns the rabbitmq source on"),
   BROKER_ADDR: address.describe("framed-TCP broker, host:port; turns the framed-tcp source on"),
   MQ_HOST: z.string().min(1).optional().describe("IBM MQ server; turns the ibm-mq sources on"),
@@ -152,7 +164,7 @@ export function readSettings(env: Environment): Settings {
   );
   const result = TABLE.safeParse(set);
   const problems = result.success
-    ? authProblems(result.data)
+    ? [...authProblems(result.data), ...natsProblems(result.data)]
     : result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   if (!result.success || problems.length > 0) {
     throw new MillraceError("invalid-settings", `Cannot use the settings:\n  ${problems.join("\n  ")}`);
@@ -170,6 +182,20 @@ function authProblems(settings: Settings): string[] {
   if (settings.JWT_SECRET && settings.JWKS_URL)
     problems.push("JWT_SECRET, JWKS_URL: expected one of them, not both");
   return problems;
+}
+
+function natsProblems({ NATS_URL, NATS_CREDS, NATS_NKEY, NATS_TLS_CA }: Settings): string[] {
+  const ways = [
+    ...(NATS_URL !== undefined && new URL(NATS_URL).username !== "" ? ["NATS_URL (its user)"] : []),
+    ...(NATS_CREDS === undefined ? [] : ["NATS_CREDS"]),
+    ...(NATS_NKEY === undefined ? [] : ["NATS_NKEY"]),
+  ];
+  return [
+    ...(ways.length > 1 ? [`${ways.join(", ")}: expected one of them`] : []),
+    ...(NATS_TLS_CA !== undefined && /^wss?:/.test(NATS_URL ?? "")
+      ? ["NATS_TLS_CA: is for nats:// and tls://, expected NODE_EXTRA_CA_CERTS instead for wss://"]
+      : []),
+  ];
 }
 
 /** Whether only this machine can reach the host. */

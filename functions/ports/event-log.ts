@@ -1,8 +1,9 @@
 /**
  * EventLog: one ordered, replayable log a company. Truth is here alone.
  *
- * - **Append** is idempotent by `(companyId, source, id)` over at least the retention time, atomic a company, and keeps
- *   the order of the batch. It resolves only when the events are as durable as the store makes them, so an ack may follow.
+ * - **Append** is idempotent by `(companyId, source, id)` over at least the retention time, or the last four times as many events as
+ *   a log may hold where that is less; atomic a company; and keeps the order of the batch. It resolves only when the events are as
+ *   durable as the store makes them, so an ack may follow.
  * - **Order**: positions grow strictly within a company; two instances on one back end see the same order.
  * - **Isolation**: nothing of one company is reachable by the name of another.
  * - **Epoch**: made with the log. A cursor of another epoch, or beyond the tip, is `reset`, never silence.
@@ -14,27 +15,16 @@
 import type { Cursor } from "../core/cursor.ts";
 import type { MillraceEvent } from "../core/event.ts";
 import type { CompanyId, EventType } from "../core/ids.ts";
-import type { ReadResult } from "../core/log-entry.ts";
+import type { LogEntry, ReadResult } from "../core/log-entry.ts";
+import type { Tallies } from "../core/tallies.ts";
 
 export type { LogEntry, ReadResult } from "../core/log-entry.ts";
+export type { Tallies } from "../core/tallies.ts";
 
 /** What became of one appended event: the cursor is the first copy's when it was a duplicate. */
 export interface Appended {
   readonly cursor: Cursor;
   readonly isNew: boolean;
-}
-
-/** Exact counts of distinct events (a duplicate counts once), by event type, as of one moment. */
-export interface Tallies {
-  /** The last entry counted. */
-  readonly at: Cursor;
-  /** When they were read: milliseconds since 1970 by the store's clock. */
-  readonly nowMs: number;
-  readonly total: Readonly<Record<EventType, number>>;
-  /** Since midnight in TODAY_TIMEZONE. */
-  readonly today: Readonly<Record<EventType, number>>;
-  /** The last 60 minutes, oldest first; the last is the current minute. */
-  readonly minutes: Readonly<Record<EventType, readonly number[]>>;
 }
 
 /** What is kept, over all companies. */
@@ -57,7 +47,14 @@ export interface EventLog extends AsyncDisposable {
    * tries again. Empty results are not yielded.
    */
   tail(company: CompanyId, after: Cursor, signal: AbortSignal): AsyncIterable<ReadResult>;
+  /**
+   * The newest entries of these types, at most `limit` of each, in log order. Looks through the newest LOOK_BACK_EVENTS entries of the
+   * log and no others, so that a type nobody sends costs no more.
+   */
+  latest(company: CompanyId, types: ReadonlySet<EventType>, limit: number): Promise<readonly LogEntry[]>;
   tallies(company: CompanyId): Promise<Tallies>;
+  /** Every company that has a log, also one whose events have all been trimmed. In no order. */
+  companies(): Promise<readonly CompanyId[]>;
   stats(): Promise<LogStats>;
   /** Resolves when the store answers. @throws MillraceError `unavailable`. */
   ping(): Promise<void>;

@@ -7,6 +7,7 @@ const PHRASES = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  426: "Upgrade Required",
   429: "Too Many Requests",
   503: "Service Unavailable",
 } as const;
@@ -16,14 +17,15 @@ type ProblemStatus = keyof typeof PHRASES;
 /** Live numbers: neither a browser nor a proxy may keep them. */
 export const NO_STORE = { "cache-control": "no-store" } as const;
 
-/** `error` is the reason phrase of the status (RFC 9110 section 15), `message` says what is wrong. */
+/** `error` is the reason phrase of the status (RFC 9110 section 15), `message` says what is wrong, `more` in members of its own. */
 export function problem(
   c: Context,
   status: ProblemStatus,
   message: string,
   headers: Readonly<Record<string, string>> = {},
+  more: object = {},
 ): Response {
-  return c.json({ error: PHRASES[status], message }, status, { ...NO_STORE, ...headers });
+  return c.json({ error: PHRASES[status], message, ...more }, status, { ...NO_STORE, ...headers });
 }
 
 /** `allow`: the methods that would do, as the header says them (RFC 9110 section 10.2.1). */

@@ -8,13 +8,13 @@ const logger = { debug() {}, info() {}, warn() {}, error() {} };
 describeDeadLetters({
   name: "Redis",
   skip: missing("redis-server"),
-  async create({ maxLetters }) {
+  async create({ maxLetters, maxBytes }) {
     const stack = new AsyncDisposableStack();
     const server = stack.use(await startRedis());
     return {
       async open() {
         const redis = stack.use(await connectRedis(server.url, logger));
-        return createRedisDeadLetters({ redis, maxLetters });
+        return createRedisDeadLetters({ redis, maxLetters, maxBytes });
       },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };

@@ -9,14 +9,14 @@ const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 describeDeadLetters({
   name: "SQLite",
-  async create({ maxLetters }) {
+  async create({ maxLetters, maxBytes }) {
     const stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), "millrace-sqlite-"));
     stack.defer(() => rmSync(folder, { recursive: true }));
     return {
       async open() {
         const database = stack.use(openSqliteDatabase({ folder, logger }));
-        return createSqliteDeadLetters({ database, maxLetters });
+        return createSqliteDeadLetters({ database, maxLetters, maxBytes });
       },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };

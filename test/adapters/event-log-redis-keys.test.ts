@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createRedisLog } from "../../functions/adapters/event-log-redis.ts";
 import { GENESIS } from "../../functions/core/cursor.ts";
-import type { CompanyId } from "../../functions/core/ids.ts";
+import type { CompanyId, EventType } from "../../functions/core/ids.ts";
 import { WAKE_UP_BYTES } from "../../functions/core/limits.ts";
 import { logKeys } from "../../functions/core/redis-log-codec.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
@@ -67,6 +67,17 @@ describe("createRedisLog", () => {
     expect(await ttl(seen[0])).toBeGreaterThan(3_600_000);
   });
 
+  it("remembers no more than a bounded number of events, the newest", async () => {
+    const company = newCompany("bounded");
+    const { seen } = logKeys(company);
+    const own = createRedisLog({
+      ...{ redis, retentionMs: 3_600_000, timeZone: "Asia/Karachi", logger: silent, maxEvents: 100 },
+    });
+    for (let n = 0; n < 5000; n += 50) await own.append(events(company, n, n + 50));
+    expect((await fields(seen[0])) + (await fields(seen[1]))).toBeLessThanOrEqual(2 * 450);
+    expect((await own.append(events(company, 4600, 5000))).filter(({ isNew }) => isNew)).toEqual([]);
+  });
+
   it("remembers an event over at least the retention through a change of windows, and not for ever", async () => {
     const company = newCompany("windows");
     const { seen } = logKeys(company);
@@ -111,9 +122,47 @@ describe("createRedisLog", () => {
         .flat()
         .reduce((sum, count) => sum + count, 0),
     ).toBe(2);
-    for (const key of [logKeys(company).today, ...logKeys(company).minutes]) {
+    for (const key of [logKeys(company).today, ...logKeys(company).minutes, ...logKeys(company).seconds]) {
       expect(await redis.command(["PTTL", key])).not.toBe(-1);
     }
+  });
+
+  it("shows the span of seconds before while the span goes on, and goes on from a version that had none", async () => {
+    const company = newCompany("spans");
+    const { meta, seconds } = logKeys(company);
+    await log.append([event(company, 0)]);
+    const setSpan = (span: number) => redis.command(["HSET", meta, "span", String(span)]);
+    const span = Number(await redis.command(["HGET", meta, "span"]));
+    // As if it had been appended in the last second of the span before.
+    await redis.pipeline([
+      ["DEL", ...seconds],
+      ["HSET", seconds[(span - 1) % 2]!, "15:metric_updated", "4"],
+    ]);
+    await setSpan(span - 1);
+    const read = async () => {
+      const { nowMs, seconds: series } = await log.tallies(company);
+      const second = Math.floor(nowMs / 1000);
+      if (Math.floor(second / 16) !== span) return undefined;
+      return { ago: (second % 16) + 1, counts: (series as Record<string, number[]>).metric_updated };
+    };
+    const before = await read();
+    if (before !== undefined) expect(before.counts?.[10 - before.ago]).toBe(before.ago > 10 ? undefined : 4);
+    await setSpan(span - 2);
+    expect((await log.tallies(company)).seconds).toEqual({});
+    await redis.command(["HDEL", meta, "span"]);
+    expect((await log.tallies(company)).seconds).toEqual({});
+    await log.append([event(company, 1)]);
+    const after = (await log.tallies(company)).seconds as Record<string, number[]>;
+    expect(after.metric_updated!.reduce((sum, count) => sum + count, 0)).toBe(1);
+  });
+
+  it("looks for the newest of a type in steps, and stops where it has them", async () => {
+    const company = newCompany("latest");
+    const types = new Set(["rare" as EventType]);
+    await log.append([...events(company, 0, 3000), event(company, "r", { type: "rare" })]);
+    expect(await commandsRunBy(() => log.latest(company, types, 1))).toContain("xrevrange 1");
+    const steps = await commandsRunBy(() => log.latest(company, types, 2));
+    expect(steps).toContain("evalsha 4");
   });
 
   it("shows the hour before while the hour goes on", async () => {

@@ -21,7 +21,7 @@ const newFolder = () => {
   folders.push(folder);
   return folder;
 };
-const TABLES = ["logs", "entries", "seen", "counts", "minutes"];
+const TABLES = ["logs", "entries", "seen", "counts", "minutes", "seconds"];
 const watches = () => process.getActiveResourcesInfo().filter((name) => name === "FSEventWrap").length;
 
 /** Every instance has a database of its own, as another process would. */
@@ -124,9 +124,27 @@ describe("openSqliteDatabase", () => {
       using database = open(folder);
       database.connection.exec("PRAGMA user_version = 99");
     }
-    expect(() => open(folder)).toThrow(/written by a newer Millrace \(schema 99\), expected schema 1/);
+    expect(() => open(folder)).toThrow(/written by a newer Millrace \(schema 99\), expected schema 2/);
     using connection = new DatabaseSync(join(folder, "millrace.db"));
     expect(connection.prepare("PRAGMA user_version").get()).toEqual({ user_version: 99 });
+  });
+
+  it("takes the store of version 1 with its counts and adds what was not counted then", async () => {
+    const folder = newFolder();
+    const options = { retentionMs: 3_600_000, timeZone: "UTC", logger: silent };
+    {
+      using database = open(folder);
+      await using log = createSqliteLog({ database, ...options });
+      await log.append(events(company, 0, 3));
+      database.connection.exec("DROP TABLE seconds; PRAGMA user_version = 1");
+    }
+    using database = open(folder);
+    await using log = createSqliteLog({ database, ...options });
+    expect(await log.tallies(company)).toMatchObject({ total: { metric_updated: 3 }, seconds: {} });
+    await log.append(events(company, 2, 5));
+    const { total, seconds } = await log.tallies(company);
+    expect(total).toEqual({ metric_updated: 5 });
+    expect((seconds as Record<string, number[]>).metric_updated!.reduce((a, b) => a + b)).toBe(2);
   });
 
   it("can be opened by several processes at once on a folder that is not there yet", async () => {
@@ -223,6 +241,25 @@ describe("createSqliteLog", () => {
     expect((await series())?.slice(0, 2)).toEqual([2, 0]);
     at("2026-06-01T13:00:00Z");
     expect(await series()).toBeUndefined();
+  });
+
+  it("counts by the second through the turn of the year", async () => {
+    await using backend = only();
+    const log = await backend.open();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const counted = async () =>
+      ((await log.tallies(company)).seconds as Record<string, number[]>).metric_updated;
+    at("2026-12-31T23:59:58.999Z");
+    await log.append([event(company, 0)]);
+    at("2026-12-31T23:59:59.000Z");
+    await log.append(events(company, 0, 3));
+    at("2027-01-01T00:00:01Z");
+    await log.append([event(company, 3)]);
+    expect(await counted()).toEqual([0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 1]);
+    at("2027-01-01T00:00:09.999Z");
+    expect(await counted()).toEqual([2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    at("2027-01-01T00:00:12Z");
+    expect(await counted()).toBeUndefined();
   });
 
   it("hands appends on to other logs on the same open database", async () => {

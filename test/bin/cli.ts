@@ -82,5 +82,5 @@ export function temporaryFolder(): Disposable & { readonly path: string } {
 }
 
 /** Every port a free one. */
-export const FREE_PORTS = { PORT: "0", TCP_PORT: "0", HTTP_PORT: "0" };
+export const FREE_PORTS = { PORT: "0", BRIDGE_PORT: "0", TCP_PORT: "0", HTTP_PORT: "0" };
 export const JWT_SECRET = "a secret of the tests, long enough for HS256";

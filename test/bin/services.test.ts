@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { freePort } from "../support/process.ts";
 import { accepts, missing, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 import { CLI, cli, FREE_PORTS, JWT_SECRET, startCli, temporaryFolder } from "./cli.ts";
@@ -16,7 +17,7 @@ describe("millrace serve, bridge and broker", () => {
     await redis.kill();
     await using broker = startCli(["broker"], FREE_PORTS);
     const BROKER_ADDR = new URL(await broker.ready()).host;
-    const env = { REDIS_URL: redis.url, BROKER_ADDR, JWT_SECRET, PORT: "0" };
+    const env = { REDIS_URL: redis.url, BROKER_ADDR, JWT_SECRET, ...FREE_PORTS };
     await using serve = startCli(["serve"], env);
     await using bridge = startCli(["bridge"], env);
     // Both are there and wait.
@@ -24,9 +25,22 @@ describe("millrace serve, bridge and broker", () => {
     expect((await fetch(`${origin}/healthz`)).status).toBe(200);
     expect((await fetch(`${origin}/ready`)).status).toBe(503);
     expect(serve.stdout()).toBe("");
+    const bridgeUrl = await waitFor("its probes", () => /"url":"([^"]+)"/.exec(bridge.stderr())?.[1]);
+    expect((await fetch(`${bridgeUrl}/healthz`)).status).toBe(200);
+    const waiting = await fetch(`${bridgeUrl}/ready`);
+    expect([waiting.status, await waiting.json()]).toMatchObject([
+      503,
+      {
+        error: "Service Unavailable",
+        message: "The event log does not answer",
+        sources: expect.arrayContaining([
+          { name: "framed-tcp", kind: "framed-tcp", state: "starting", reason: expect.any(String) },
+        ]),
+      },
+    ]);
     await redis.restart();
     expect(await serve.ready()).toBe(origin);
-    await waitFor("the bridge to be connected", () => bridge.stderr().includes("Source is up"));
+    await waitFor("the bridge to be ready", async () => (await fetch(`${bridgeUrl}/ready`)).status === 200);
 
     const { stdout: token } = await cli(["token", "--company", "acme"], env);
     const headers = { authorization: `Bearer ${token.trim()}`, accept: "text/event-stream" };
@@ -38,6 +52,10 @@ describe("millrace serve, bridge and broker", () => {
       text += chunk;
       if (text.split("\ndata: ").length > 3) break;
     }
+    const metrics = await (await fetch(`${bridgeUrl}/metrics`)).text();
+    expect(metrics).toContain('millrace_source_appended_total{source="framed-tcp",kind="framed-tcp"} 3\n');
+    expect(metrics).toContain('kind="framed-tcp",delivery="at-most-once"} 1\n');
+    expect(metrics).not.toContain("acme");
     for (const { child, ended } of [serve, bridge, broker]) {
       child.kill("SIGTERM");
       expect(await ended).toBe(0);
@@ -86,10 +104,61 @@ describe("millrace serve, bridge and broker", () => {
     expect(await serve.ended).toBe(1);
   });
 
+  it("the bridge's /ready says which source is down and why, and shows no secret", async () => {
+    using folder = temporaryFolder();
+    const port = await freePort();
+    const env = {
+      ...{ DATA_DIR: folder.path, BRIDGE_PORT: "0" },
+      ...{ NATS_URL: `nats://hunter2@127.0.0.1:${port}`, BROKER_ADDR: `127.0.0.1:${port}` },
+    };
+    await using bridge = startCli(["bridge"], env);
+    const url = await waitFor("its probes", () => /"url":"([^"]+)"/.exec(bridge.stderr())?.[1]);
+    const ready = async () => {
+      const response = await fetch(`${url}/ready`);
+      return { status: response.status, text: await response.text() };
+    };
+    const { status, text } = await waitFor("both to be down", async () => {
+      const answer = await ready();
+      return answer.text.split('"state":"down"').length === 3 && answer;
+    });
+    expect(status).toBe(503);
+    expect(JSON.parse(text)).toEqual({
+      error: "Service Unavailable",
+      message: "Not every source brings its messages: nats, framed-tcp",
+      sources: [
+        { name: "nats", kind: "nats", state: "down", reason: expect.stringContaining(`"127.0.0.1:${port}"`) },
+        {
+          name: "framed-tcp",
+          kind: "framed-tcp",
+          state: "down",
+          reason: expect.stringContaining("ECONNREFUSED"),
+        },
+      ],
+    });
+    expect(text + (await (await fetch(`${url}/metrics`)).text()) + bridge.stderr()).not.toContain("hunter2");
+
+    await using broker = startCli(["broker"], { ...FREE_PORTS, TCP_PORT: String(port) });
+    await broker.ready();
+    await waitFor("one to be up", async () => (await ready()).text.includes('"state":"up"'));
+    expect((await ready()).status).toBe(503);
+    bridge.child.kill("SIGTERM");
+    expect(await bridge.ended).toBe(0);
+  });
+
+  it("a bridge whose port is taken fails with 1 and names the setting", async () => {
+    using folder = temporaryFolder();
+    await using broker = startCli(["broker"], FREE_PORTS);
+    const BRIDGE_PORT = new URL(await broker.ready()).port;
+    const env = { DATA_DIR: folder.path, BRIDGE_PORT, BROKER_ADDR: "127.0.0.1:1" };
+    const { code, stderr } = await cli(["bridge"], env);
+    expect(code).toBe(1);
+    expect(stderr).toContain("set BRIDGE_PORT to another one");
+  });
+
   it("the bridge refuses to run without a source, and with a bad file, with 2", async () => {
     const { code, stderr } = await cli(["bridge"]);
     expect(code).toBe(2);
-    expect(stderr).toContain("NATS_URL, BROKER_ADDR or a source in bridge.yaml");
+    expect(stderr).toMatch(/it has no source, expected NATS_URL, AMQP_URL, .* or a source in bridge\.yaml/);
     expect(await cli(["bridge", "--config", "package.json"])).toMatchObject({ code: 2 });
   });
 

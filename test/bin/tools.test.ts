@@ -5,11 +5,14 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { jwtVerify } from "jose";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { maskUrls } from "../../functions/runtimes/node/logger.ts";
 import { freePort } from "../support/process.ts";
 import { missing, startNats, startRedis } from "../support/servers.ts";
+import { waitFor } from "../support/wait.ts";
 import { cli, FREE_PORTS, JWT_SECRET, startCli, temporaryFolder } from "./cli.ts";
 
 describe("millrace token", () => {
@@ -67,14 +70,38 @@ describe("millrace check", () => {
       JWT_SECRET,
       REDIS_URL: "rediss://user:hunter2@redis.example:6380",
       NATS_URL: "nats://hunter3@nats.example",
+      AMQP_URL: "amqps://user:hunter4@rabbit.example/events",
+      ...{ MQ_HOST: "mq.example", MQ_PASSWORD: "hunter5", MQ_TLS_KEY_PASSWORD: "hunter6" },
     });
     expect(code).toBe(0);
     expect(stdout).toContain("PORT=8787\n");
     expect(stdout).toContain("REDIS_URL=rediss://***@redis.example:6380\n");
     expect(stdout).toContain("JWT_SECRET=***\n");
-    expect(stdout).toContain("sources: nats (nats)");
+    expect(stdout).toMatch(/^source nats \(nats nats:\/\/\*\*\*@nats\.example\): at-most-once$/m);
+    expect(stdout).toContain(
+      "\nsource rabbitmq (rabbitmq amqps://***@rabbit.example/events): at-least-once\n",
+    );
+    expect(stdout).toContain(
+      "\nsource audit.txn (ibm-mq AUDIT.TXN of QM1 at mq.example(1414)): at-least-once\n",
+    );
+    expect(stdout).toContain("\nMQ_PASSWORD=***\n");
     expect(stdout).not.toMatch(/hunter|a secret of/);
     expect(stdout).not.toContain("would refuse");
+  });
+
+  it("lists every source of the file, those that are off too", async () => {
+    using folder = temporaryFolder();
+    const sources = [
+      { name: "live", kind: "nats", url: "nats://token@nats.example" },
+      { name: "old", kind: "framed-tcp", address: "127.0.0.1:9080", enabled: false },
+    ];
+    writeFileSync(join(folder.path, "bridge.yaml"), JSON.stringify({ sources }));
+    const { stdout } = await cli(["check"], {}, { cwd: folder.path });
+    expect(stdout.split("\n").slice(1, 4)).toEqual([
+      "bridge.yaml: valid, sources: 2",
+      "source live (nats nats://***@nats.example): at-most-once",
+      "source old (framed-tcp 127.0.0.1:9080): off",
+    ]);
   });
 
   it("says when serve would refuse what is valid", async () => {
@@ -108,8 +135,9 @@ describe("millrace doctor", () => {
     });
     expect(stdout.trim().split("\n")).toEqual([
       expect.stringMatching(/^ok {4}Redis \S+: answers, version \d/),
-      expect.stringMatching(/^ok {4}source nats, NATS \S+: answers, version \d/),
-      expect.stringMatching(/^ok {4}source framed-tcp, framed-TCP broker \S+: answers$/),
+      expect.stringMatching(/^ok {4}source nats \(nats \S+\): nats-server \d\S* answers$/),
+      expect.stringMatching(/^ok {4}source framed-tcp \(framed-tcp \S+\): answers$/),
+      expect.stringMatching(/^ok {4}source redis-pubsub \(redis-pubsub \S+\): answers/),
       `ok    ${url}/healthz: answers`,
       `ok    ${url}/ready: answers`,
     ]);
@@ -123,15 +151,64 @@ describe("millrace doctor", () => {
     const { code, stdout } = await cli(["doctor", `http://${at}`], {
       REDIS_URL: `redis://:hunter2@${at}`,
       NATS_URL: `nats://hunter2@${at}`,
+      AMQP_URL: `amqp://user:hunter2@${at}`,
       BROKER_ADDR: at,
       JWKS_URL: `http://${at}/keys`,
     });
     expect(code).toBe(1);
     const lines = stdout.trim().split("\n");
-    expect(lines).toHaveLength(6);
+    expect(lines).toHaveLength(8);
     for (const line of lines)
       expect(line).toMatch(/^FAIL {2}.*(ECONNREFUSED|connection refused).*\. Next: \S/);
     expect(stdout).not.toContain("hunter2");
+  });
+
+  it("looks at the stream of a JetStream source, says of a consumer how far it is, and makes none", async (context) => {
+    const reason = missing("nats-server");
+    if (reason) context.skip(reason);
+    using folder = temporaryFolder();
+    await using nats = await startNats();
+    const connection = await connect({ servers: nats.url });
+    onTestFinished(() => connection.close());
+    const { streams, consumers } = await jetstreamManager(connection);
+    const source = { name: "orders", kind: "nats", jetstream: { stream: "ORDERS", durable: "millrace" } };
+    const config = join(folder.path, "bridge.yaml");
+    writeFileSync(config, JSON.stringify({ sources: [source, { ...source, name: "off", enabled: false }] }));
+    const doctor = async () => {
+      const env = { DATA_DIR: folder.path, NATS_URL: nats.url };
+      const { code, stdout } = await cli(["doctor", "--config", config], env);
+      return { code, lines: stdout.trim().split("\n").slice(1) };
+    };
+    expect(await doctor()).toEqual({
+      code: 1,
+      lines: [
+        expect.stringMatching(
+          /^FAIL {2}source orders .*"ORDERS": stream not found, expected .*nats stream add ORDERS/,
+        ),
+        expect.stringMatching(/^note {2}source off .*: off$/),
+      ],
+    });
+    await streams.add({ name: "ORDERS", subjects: ["orders.>"] });
+    await jetstream(connection).publish("orders.paid", "{}");
+    const found = await doctor();
+    expect(found).toMatchObject({ code: 0 });
+    expect(found.lines[0]).toMatch(/"ORDERS" holds 1 messages, consumer "millrace" is not there yet/);
+    await consumers.add("ORDERS", { durable_name: "millrace", ack_policy: AckPolicy.Explicit });
+    expect((await doctor()).lines[0]).toMatch(/consumer "millrace" has 1 waiting and 0 unacked$/);
+  });
+
+  it("says of a server that is not ready what it says itself", async () => {
+    using folder = temporaryFolder();
+    const at = `127.0.0.1:${await freePort()}`;
+    const env = { ...FREE_PORTS, DATA_DIR: folder.path, NATS_URL: `nats://${at}` };
+    await using bridge = startCli(["bridge"], env);
+    const url = await waitFor("its probes", () => /"url":"([^"]+)"/.exec(bridge.stderr())?.[1]);
+    await waitFor("the source to be down", () => bridge.stderr().includes("Source is down"));
+    const { code, stdout } = await cli(["doctor", url], { DATA_DIR: folder.path });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /^FAIL .*\/ready: answers 503 \(Not every source .*: nats; nats: Cannot connect to NATS /m,
+    );
   });
 
   it("refuses a DATA_DIR that is a file, and an answer that is no key set", async () => {
@@ -161,8 +238,14 @@ describe("millrace produce", () => {
   it.each([
     ["no broker", ["--company", "acme"], "BROKER_ADDR is unset"],
     ["no NATS", ["--company", "acme", "--to", "nats"], "NATS_URL is unset"],
-    ["an unknown use case", ["--company", "acme", "--use-case", "smoke"], "metrics, telemetry"],
+    [
+      "an unknown use case",
+      ["--company", "acme", "--use-case", "smoke"],
+      "audit, ecom, retail, events, metrics, services, telemetry",
+    ],
     ["metrics of a file", ["--use-case", "metrics", "--csv", "a.csv"], "--csv is telemetry"],
+    ["a company's services", ["--use-case", "services", "--company", "acme"], "expected no --company"],
+    ["no queue manager", ["--company", "acme", "--use-case", "audit"], "(or MQ_HOST or MQ_CCDT: IBM MQ)"],
     ["no rate", ["--company", "acme", "--rate", "0"], "above 0"],
     ["half a message", ["--company", "acme", "--count", "0.5"], "whole number"],
   ])("refuses %s with 2", async (_, args, expected) => {

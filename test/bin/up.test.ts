@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { runUp } from "../../bin/commands/up.ts";
+import { ROUTING_KEYS } from "../../bridge/producers/events.ts";
+import { OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
 import { readSettings } from "../../functions/core/settings.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
 import { recordingLogger, silent } from "../support/logger.ts";
@@ -9,9 +11,9 @@ import { freePort } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 import { cli, FREE_PORTS, startCli, temporaryFolder } from "./cli.ts";
 
-/** The first page of the company's history. */
-async function history(url: string, after = ""): Promise<{ cursor: string; type: string }[]> {
-  const response = await fetch(`${url}/stream/history?companyId=acme&limit=100${after && `&after=${after}`}`);
+/** The first events of the company. */
+async function history(url: string, companyId = "acme"): Promise<{ cursor: string; type: string }[]> {
+  const response = await fetch(`${url}/stream/history?companyId=${companyId}&limit=500`);
   return ((await response.json()) as { events: { cursor: string; type: string }[] }).events;
 }
 
@@ -28,9 +30,17 @@ describe("millrace up", () => {
     const url = await up.ready();
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(await (await fetch(url)).text()).toContain("<!doctype html>");
-    await waitFor("both use cases of both companies", async () => {
-      const types = new Set((await history(url)).map(({ type }) => type));
-      return types.has("metric_updated") && types.has("telemetry.gpu");
+    await waitFor("every use case of both companies, and the operator's services", async () => {
+      const typesOf = async (company: string) => (await history(url, company)).map(({ type }) => type);
+      const [acme, globex, own] = await Promise.all(["acme", "globex", OPERATIONS_COMPANY].map(typesOf));
+      const wanted = ["metric_updated", "telemetry.gpu", "audit.txn", "promo.feed", "central.sync"];
+      return (
+        [acme, globex].every(
+          (types) =>
+            wanted.every((type) => types!.includes(type)) &&
+            types!.some((type) => ROUTING_KEYS.includes(type)),
+        ) && ["service_status", "log_line"].every((type) => own!.includes(type))
+      );
     });
     const stream = await fetch(`${url}/stream/updates?companyId=globex`);
     up.child.kill("SIGINT");

@@ -6,12 +6,13 @@ import { cli } from "./cli.ts";
 const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   up: ["PORT", "TCP_PORT", "DATA_DIR", "REDIS_URL", "NATS_URL", "AUTH_MODE", "LOG_LEVEL"],
   serve: ["PORT", "HOST", "REDIS_URL", "JWT_SECRET", "HEARTBEAT_MS"],
-  bridge: ["REDIS_URL", "DATA_DIR", "NATS_URL", "BROKER_ADDR"],
+  bridge: ["REDIS_URL", "DATA_DIR", "HOST", "BRIDGE_PORT", "NATS_URL", "AMQP_URL", "BROKER_ADDR", "MQ_HOST"],
   broker: ["TCP_PORT", "DELIVERY_MODE", "MAX_CONSUMERS"],
-  produce: ["NATS_URL", "BROKER_ADDR", "CSV_PATH"],
+  produce: ["MQ_HOST", "AMQP_URL", "NATS_URL", "NATS_CREDS", "REDIS_URL", "BROKER_ADDR", "CSV_PATH"],
   token: ["JWT_SECRET", "JWT_ISSUER"],
   check: settingsTable().map(({ name }) => name),
-  doctor: ["REDIS_URL", "NATS_URL", "JWKS_URL"],
+  doctor: ["REDIS_URL", "NATS_URL", "AMQP_URL", "MQ_HOST", "JWKS_URL"],
+  "dead-letters": ["REDIS_URL", "DATA_DIR", "NATS_URL"],
   conformance: [],
 };
 const COMMANDS = Object.keys(SETTINGS);

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createDecode, type DecodeRules } from "../../bridge/decode.ts";
-import { memberText } from "../../functions/core/json-member.ts";
 import type { MillraceEvent } from "../../functions/core/event.ts";
+import { memberText } from "../../functions/core/json-member.ts";
 import type { Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
 
 interface Given {
@@ -123,6 +123,21 @@ describe("decode, a plain message", () => {
     expect(id(body, "metrics.a")).toBe(id(body, "metrics.a"));
     expect(id(body, "metrics.a")).not.toBe(id(body, "metrics.b"));
     expect(id(body, "metrics.a")).not.toBe(id({ ...body, n: 2 }, "metrics.a"));
+  });
+
+  it("received: a message decoded again has the same random id and the same time, and a stated one wins", () => {
+    const received = { randomId: "letter-1", time: "2026-01-31T12:00:00.000Z" };
+    const again = (rules: DecodeRules) =>
+      createDecode({ source: "/tcp/main", rules, lastResortId: "random", received });
+    const plain = json({ companyId: "acme" });
+    for (const rules of [{}, { id: ["random" as const] }]) {
+      expect(eventOf(again(rules)(plain))).toMatchObject({ id: "letter-1", time: received.time });
+    }
+    const stated = json({ companyId: "acme", id: 7, ts: "2026-01-01T00:00:00Z" });
+    expect(eventOf(again({})(stated))).toMatchObject({ id: "7", time: "2026-01-01T00:00:00Z" });
+    const marked = json({ companyId: "acme" }, { messageId: "broker-9" });
+    expect(eventOf(again({})(marked)).id).toBe("broker-9");
+    expect(eventOf(again({ id: ["content"] })(plain)).id).toBe(eventOf(decode(plain)).id);
   });
 
   it("id: at random it is another each time, as last resort and as a rule", () => {

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, type TestContext, test } from "vitest";
 import { dcgmCsv } from "../../bridge/producers/dcgm.ts";
 import { demoMetrics } from "../../bridge/producers/metrics.ts";
 import { connectNatsPublisher } from "../../bridge/producers/nats-publisher.ts";
-import { produceToBroker, produceToNats } from "../../bridge/producers/produce-to.ts";
+import { type ProduceToOptions, produceTo } from "../../bridge/producers/produce-to.ts";
 import { freePort, start } from "../support/process.ts";
 import { accepts, missing, startNats } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
@@ -16,7 +16,10 @@ const { logger } = createTestLogger();
 const companies = ["acme", "globex"];
 const generator = { companies, useCase: "metrics", ratePerSecond: 1e6, count: 2000, logger } as const;
 
-describe("produceToBroker", () => {
+const produceToBroker = ({ addr, ...options }: { addr: string } & Omit<ProduceToOptions, "settings">) =>
+  produceTo({ ...options, settings: { BROKER_ADDR: addr } });
+
+describe("produceTo, the framed-TCP broker", () => {
   test("sends generated messages as CloudEvents, and all have arrived when it returns", async () => {
     await using broker = await startTestBroker({ deliveryMode: "queue" });
     using consumer = await connectConsumer(broker);
@@ -43,7 +46,8 @@ describe("produceToBroker", () => {
       await using broker = await startTestBroker({ deliveryMode: "queue" });
       using consumer = await connectConsumer(broker);
       const { logger, warnings } = createTestLogger();
-      const options = { ...generator, companies: ["acme"], count: undefined, csvPath, logger };
+      const telemetry = { ...generator, useCase: "telemetry", count: undefined } as const;
+      const options = { ...telemetry, companies: ["acme"], csvPath, logger };
       const produced = await produceToBroker({ ...options, addr: `127.0.0.1:${broker.tcpPort}` });
       expect(produced).toEqual({ sent: 300, skipped: 30 });
       await waitFor("all rows", () => consumer.received.length === 300);
@@ -73,7 +77,8 @@ describe("produceToBroker", () => {
     const stop = new AbortController();
     const options = { ...generator, count: undefined, ratePerSecond: Number.POSITIVE_INFINITY };
     const addr = `127.0.0.1:${broker.tcpPort}`;
-    const producing = produceToBroker({ addr, ...options, signal: stop.signal }).catch((error) => error);
+    const producing = produceToBroker({ addr, ...options, signal: stop.signal });
+    producing.catch(() => {});
     await waitFor("the line to be full", () => broker.stats().buffered === 10);
     stop.abort();
     using _consumer = await connectConsumer(broker);
@@ -91,8 +96,21 @@ describe("produceToBroker", () => {
     ["a rate of nothing", { ratePerSecond: 0 }, /Cannot produce at rate "0"/],
     ["no company", { companies: [] }, /Cannot produce without a company/],
     ["a company that is none", { companies: ["a b"] }, /Cannot read companyId "a b"/],
-    ["a file for two companies", { csvPath: "x.csv" }, /Cannot produce from CSV for 2 companies/],
-  ])("refuses %s before it connects", async (_, wrong, expected) => {
+    [
+      "a file for two companies",
+      { useCase: "telemetry", csvPath: "x.csv" },
+      /Cannot produce from CSV for 2 companies/,
+    ],
+    ["metrics of a file", { csvPath: "x.csv" }, /--csv is telemetry/],
+    ["the operator's services for a company", { useCase: "services" }, /expected no --company/],
+    ["telemetry to another broker", { useCase: "telemetry", to: "nats" }, /to NATS: expected --to tcp/],
+    ["audit to another broker", { useCase: "audit", to: "nats" }, /expected --to ibm-mq or --to tcp/],
+    [
+      "a broker nobody named",
+      { useCase: "audit", to: "ibm-mq" },
+      /Cannot produce audit to IBM MQ: MQ_HOST and MQ_CCDT are unset/,
+    ],
+  ] as const)("refuses %s before it connects", async (_, wrong, expected) => {
     const producing = produceToBroker({ addr: "127.0.0.1:1", ...generator, ...wrong });
     await expect(producing).rejects.toThrow(expected);
     await expect(producing).rejects.toMatchObject({ code: "invalid-input" });
@@ -114,7 +132,7 @@ const needsNats = (context: TestContext) => {
   if (reason) context.skip(reason);
 };
 
-describe("produceToNats", () => {
+describe("produceTo, NATS", () => {
   beforeEach(needsNats);
 
   test("publishes JSON bodies on their subjects with an id each, and all have arrived when it returns", async () => {
@@ -127,7 +145,10 @@ describe("produceToNats", () => {
       },
     });
     await connection.flush();
-    expect(await produceToNats({ url: server.url, ...generator })).toEqual({ sent: 2000, skipped: 0 });
+    expect(await produceTo({ settings: { NATS_URL: server.url }, ...generator })).toEqual({
+      sent: 2000,
+      skipped: 0,
+    });
     await connection.flush();
     expect(messages).toHaveLength(2000);
     expect(new Set(messages.map(({ subject }) => subject))).toEqual(
@@ -150,7 +171,12 @@ describe("produceToNats", () => {
       },
     });
     await connection.flush();
-    const producing = produceToNats({ url: server.url, ...generator, count: undefined, ratePerSecond: 1000 });
+    const producing = produceTo({
+      settings: { NATS_URL: server.url },
+      ...generator,
+      count: undefined,
+      ratePerSecond: 1000,
+    });
     const outcome = producing.catch((error: unknown) => error);
     await waitFor("messages", () => seen > 10);
     await server.kill();
@@ -173,10 +199,12 @@ describe("connectNatsPublisher", () => {
     const server = start("nats-server", ["-c", conf]);
     try {
       await waitFor("nats-server", () => accepts(port));
-      const wrong = await connectNatsPublisher(`nats://u:secret@127.0.0.1:${port}`).catch((error) => error);
+      const wrong = await connectNatsPublisher({ url: `nats://u:secret@127.0.0.1:${port}` }).catch(
+        (error: unknown) => error,
+      );
       expect(wrong).toMatchObject({ code: "unauthorized" });
       expect(String(wrong)).not.toContain("secret");
-      const publisher = await connectNatsPublisher(`nats://u:p%40ss@127.0.0.1:${port}`);
+      const publisher = await connectNatsPublisher({ url: `nats://u:p%40ss@127.0.0.1:${port}` });
       const [message] = demoMetrics({ companies });
       await publisher.send({ ...message!, subject: "forbidden.subject" });
       await expect(publisher.close()).rejects.toMatchObject({ code: "forbidden" });
@@ -187,8 +215,8 @@ describe("connectNatsPublisher", () => {
   });
 
   test("refuses what is no URL, and says that nobody listens", async () => {
-    await expect(connectNatsPublisher("nowhere")).rejects.toMatchObject({ code: "invalid-input" });
+    await expect(connectNatsPublisher({ url: "nowhere" })).rejects.toMatchObject({ code: "invalid-input" });
     const url = `nats://127.0.0.1:${await freePort()}`;
-    await expect(connectNatsPublisher(url)).rejects.toMatchObject({ code: "unavailable" });
+    await expect(connectNatsPublisher({ url })).rejects.toMatchObject({ code: "unavailable" });
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type PumpDeps, pump } from "../../bridge/pump.ts";
 import { createSourceMonitor } from "../../bridge/source-monitor.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
+import type { BrokerSource, Undecodable } from "../../functions/ports/broker-source.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
 import { createMemoryDeadLetters, createMemoryLog, good, poison, scriptedSource } from "./memory-log.ts";
@@ -133,10 +134,50 @@ describe("pump", () => {
         subject: "a.b",
         headers: { h: "1" },
         bodyBase64: Buffer.from("pöison").toString("base64"),
+        randomId: expect.stringMatching(/^[0-9a-f-]{36}$/),
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
       },
     ]);
     expect(monitor.stats).toMatchObject({ received: 3, appended: 2, deadLettered: 1 });
+  });
+
+  it("a dead letter keeps the broker's id of the message, and is named once however often it is put", async () => {
+    const { deps, deadLetters, happened, stop } = setUp();
+    const tried: unknown[] = [];
+    const { put } = deadLetters;
+    deadLetters.put = async (letters) => {
+      tried.push(letters);
+      if (tried.length < 3) throw new MillraceError("unavailable", "away");
+      await put(letters);
+    };
+    const { undecodable } = poison("x") as { undecodable: Undecodable };
+    const marked = { ...undecodable, message: { ...undecodable.message, messageId: "ORDERS.7" } };
+    const done = pump(scriptedSource([[{ undecodable: marked }]], happened), deps, stop.signal);
+    await waitFor("the ack", () => happened.includes("ack 0"));
+    stop.abort();
+    await done;
+    expect(deadLetters.letters).toMatchObject([{ messageId: "ORDERS.7" }]);
+    expect(tried).toEqual(Array(3).fill(deadLetters.letters));
+  });
+
+  it("a batch is unacked until its ack is done", async () => {
+    const { deps, happened, monitor, stop } = setUp();
+    const acking = Promise.withResolvers<void>();
+    const source = scriptedSource([], happened);
+    const batch = { deliveries: [good("a")], ack: () => acking.promise, nack: async () => {} };
+    const slow: BrokerSource = {
+      ...source,
+      deliveries: async function* () {
+        yield batch;
+      },
+    };
+    const beganAtMs = Date.now();
+    const done = pump(slow, deps, stop.signal);
+    await waitFor("the append", () => monitor.stats.appended === 1);
+    expect(monitor.stats.oldestUnackedAtMs).toBeGreaterThanOrEqual(beganAtMs);
+    acking.resolve();
+    await done;
+    expect(monitor.stats.oldestUnackedAtMs).toBeUndefined();
   });
 
   it("a dead letter is put once, however often the put or the append is tried", async () => {

@@ -111,6 +111,17 @@ describe("runSource", () => {
     await done;
   });
 
+  it("what a client library says is shown without the secrets of its URL", async () => {
+    const library = new Error("connect amqp://user:hunter2@10.0.0.7/ failed");
+    const { run, stop, stats, logger } = setUp([failing(library)]);
+    const done = run();
+    await waitFor("the failure", () => stats.state === "down");
+    stop.abort();
+    await done;
+    expect(stats.lastError).toBe("connect amqp://***@10.0.0.7/ failed");
+    expect(JSON.stringify(logger.lines)).not.toContain("hunter2");
+  });
+
   it("never throws, whatever the source does", async () => {
     const { run, stop, stats } = setUp([
       failing("a text"),

@@ -10,6 +10,7 @@ import { createNatsJetStreamSource, type NatsJetStreamOptions } from "../../brid
 import { MillraceError } from "../../functions/core/errors.ts";
 import type { MillraceEvent } from "../../functions/core/event.ts";
 import type { Batch, BrokerSource } from "../../functions/ports/broker-source.ts";
+import { startProxy } from "../faults/lib/proxy.ts";
 import { recordingLogger, silent } from "../support/logger.ts";
 import { freePort, start } from "../support/process.ts";
 import { accepts, missing, startNats, type TestServer } from "../support/servers.ts";
@@ -189,6 +190,23 @@ describe("NATS sources", () => {
       expect(Math.min(...counts)).toBeGreaterThan(0);
     });
 
+    it("wildcards: a token by *, the rest by >", async () => {
+      const root = freshSubject();
+      const { source, seen } = core({ subjects: [`${root}.*.done`, `${root}.all.>`] });
+      const { next } = reader(source);
+      const first = next();
+      await waitFor("the subscriptions", () => seen.connected);
+      const published = ["a.done", "a.b.done", "all.x.y", "all", "b.done"].map((rest) => `${root}.${rest}`);
+      for (const subject of published) connection.publish(subject, body(1));
+      const subjects: string[] = [];
+      for (let batch = await first; ; batch = await next()) {
+        subjects.push(...eventsOf(batch).map(({ subject }) => subject!));
+        await batch!.ack();
+        if (subjects.includes(`${root}.b.done`)) break;
+      }
+      expect(subjects).toEqual([`${root}.a.done`, `${root}.all.x.y`, `${root}.b.done`]);
+    });
+
     it("headers reach the rules, and Nats-Msg-Id is the id", async () => {
       const subject = freshSubject();
       const { source, seen } = core({ subjects: [subject] });
@@ -290,6 +308,73 @@ describe("NATS sources", () => {
       await waitFor("the consumer", () => seen.connected);
       await js.publish(subject, body(2));
       expect(eventsOf(await first).map(({ data }) => JSON.parse(data).n)).toEqual([2]);
+    });
+
+    it("a message published twice with one Nats-Msg-Id comes once", async () => {
+      const { name, js, subject } = await addStream();
+      for (const n of [1, 1, 2]) await js.publish(subject, body(n), { msgID: `m-${n}` });
+      const { next } = reader(stream({ stream: name }).source);
+      const events = eventsOf(await next());
+      while (events.length < 2) events.push(...eventsOf(await next()));
+      expect(events.map(({ id }) => id)).toEqual(["m-1", "m-2"]);
+    });
+
+    it("a filter with a wildcard: of the stream's subjects those that match", async () => {
+      const root = freshSubject();
+      const name = `STREAM${streams}`;
+      const manager = await jetstreamManager(connection);
+      await manager.streams.add({ name, subjects: [`${root}.>`] });
+      const js = jetstream(connection);
+      for (const rest of ["a.done", "a.failed", "b.done"]) await js.publish(`${root}.${rest}`, body(1));
+      const { next } = reader(stream({ stream: name, subjects: [`${root}.*.done`] }).source);
+      const events = eventsOf(await next());
+      while (events.length < 2) events.push(...eventsOf(await next()));
+      expect(events.map(({ subject }) => subject)).toEqual([`${root}.a.done`, `${root}.b.done`]);
+    });
+
+    it("what a bridge that was cut off held comes again after the ack wait, with the same ids, to one that shares the durable", async () => {
+      const { name, js, subject } = await addStream();
+      const proxy = await startProxy(server.port, "down");
+      const url = `nats://127.0.0.1:${proxy.port}`;
+      const one = reader(stream({ stream: name, url }).source);
+      const ids = new Set<string>();
+      const first = one.next();
+      for (let n = 0; n < 10; n++) await js.publish(subject, body(n), n % 2 ? { msgID: `m-${n}` } : {});
+      // Held, never acked.
+      for (let batch = await first; ; batch = await one.next()) {
+        for (const { id } of eventsOf(batch)) ids.add(id);
+        if (ids.size === 10) break;
+      }
+      await proxy[Symbol.asyncDispose]();
+      expect((await errorOf(one.next())).retryable).toBe(true);
+      const two = reader(stream({ stream: name }).source);
+      const again = new Set<string>();
+      while (again.size < 10) {
+        const batch = await two.next();
+        for (const { id } of eventsOf(batch)) again.add(id);
+        await batch!.ack();
+      }
+      expect(again).toEqual(ids);
+    });
+
+    it("two sources on one durable share its messages", async () => {
+      const { name, js, subject } = await addStream();
+      const counts = [0, 0];
+      for (const i of [0, 1]) {
+        const { source, seen } = stream({ stream: name, prefetch: 20 });
+        const { next } = reader(source);
+        void (async () => {
+          for (let batch = await next(); batch; batch = await next()) {
+            counts[i]! += batch.deliveries.length;
+            await batch.ack();
+          }
+        })();
+        await waitFor("the consumer", () => seen.connected);
+      }
+      for (let n = 0; n < 300; n++) await js.publish(subject, body(n));
+      await waitFor("all messages", () => counts[0]! + counts[1]! >= 300);
+      expect(counts[0]! + counts[1]!).toBe(300);
+      expect(Math.min(...counts)).toBeGreaterThan(0);
     });
 
     it("a nack is heard at once, long before the ack wait is over", async () => {

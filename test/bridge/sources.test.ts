@@ -8,10 +8,11 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { startBroker } from "../../bridge/broker/broker.ts";
 import { connectProducer } from "../../bridge/broker/client.ts";
 import { defaultBridgeConfig, parseBridgeConfig } from "../../bridge/config/config.ts";
-import { startBridge } from "../../bridge/main.ts";
+import { createBridge, startBridge } from "../../bridge/main.ts";
 import { GENESIS } from "../../functions/core/cursor.ts";
 import { recordData, recordType } from "../../functions/core/event.ts";
 import { parseCompanyId } from "../../functions/core/ids.ts";
+import type { EventLog } from "../../functions/ports/event-log.ts";
 import { createSqliteDeadLetters } from "../../functions/runtimes/node/dead-letters-sqlite.ts";
 import { createSqliteLog } from "../../functions/runtimes/node/event-log-sqlite.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
@@ -155,6 +156,49 @@ describe("startBridge", () => {
     expect(bridge.stats()[0]!.state).toBe("up");
     expect(logger.lines.filter(({ level }) => level === "warn")).toHaveLength(1);
     expect(logger.lines.map(({ message }) => message)).toContain("Source is up again");
+  });
+
+  it("stats: the lag is what the broker still holds, and the oldest unacked as old as the store is away", async () => {
+    const { server, js } = await startNatsWithStream();
+    const { log, deadLetters } = openStore();
+    const away = Promise.withResolvers<void>();
+    const slowLog: Pick<EventLog, "append"> = {
+      append: async (events) => {
+        await away.promise;
+        return log.append(events);
+      },
+    };
+    const config = parseBridgeConfig(
+      `sources:
+        - { name: live, kind: nats }
+        - name: orders
+          kind: nats
+          jetstream: { stream: ORDERS, durable: millrace, prefetch: 10 }`,
+      { NATS_URL: server.url },
+    );
+    const bridge = createBridge({ config, log: slowLog, deadLetters, logger: silent });
+    onTestFinished(() => bridge.close());
+    const stats = () => bridge.stats()[1]!;
+    expect(bridge.stats().map(({ state }) => state)).toEqual(["starting", "starting"]);
+    expect(await stats().lag!()).toBeUndefined();
+    // Core NATS keeps nothing that could lag.
+    expect(bridge.stats()[0]!.lag).toBeUndefined();
+
+    const beganAtMs = Date.now();
+    for (let n = 0; n < 50; n++) await js.publish("orders.x", `{"companyId":"acme","n":${n}}`);
+    bridge.start();
+    await waitFor("what is over the prefetch to wait", async () => (await stats().lag!()) === 40);
+    const [one, other] = [stats().lag!(), stats().lag!()];
+    expect(one).toBe(other);
+    await waitFor("a batch in work", () => stats().oldestUnackedAtMs !== undefined);
+    expect(stats().oldestUnackedAtMs).toBeGreaterThanOrEqual(beganAtMs);
+    away.resolve();
+    await waitFor("all of it to be stored", () => stats().appended === 50);
+    await waitFor("no lag", async () => (await stats().lag!()) === 0);
+    await waitFor("the last ack", () => stats().oldestUnackedAtMs === undefined);
+    await server.kill();
+    await waitFor("the source to notice", () => stats().state === "down");
+    expect(await stats().lag!()).toBeUndefined();
   });
 
   it("close: while a broker is not there it ends at once", async () => {

@@ -10,7 +10,7 @@ interface DeadLettersBackend extends AsyncDisposable {
 
 export interface DeadLettersContract {
   readonly name: string;
-  readonly create: (options: { maxLetters: number }) => Promise<DeadLettersBackend>;
+  readonly create: (options: { maxLetters: number; maxBytes: number }) => Promise<DeadLettersBackend>;
   readonly skip?: string | undefined;
 }
 
@@ -20,6 +20,7 @@ const letter = (n: number, change: Partial<DeadLetter> = {}): DeadLetter => ({
   subject: "metrics.calculated",
   headers: { "content-type": "application/json" },
   bodyBase64: "eyJhIjoxfQ==",
+  randomId: `0c2f-${n}`,
   time: "2026-01-31T12:00:00Z",
   ...change,
 });
@@ -31,11 +32,11 @@ export function describeDeadLetters({ name, create, skip }: DeadLettersContract)
     const test = (
       title: string,
       body: (own: DeadLetters, other: DeadLetters, backend: DeadLettersBackend) => Promise<void>,
-      maxLetters = 100_000,
+      { maxLetters = 100_000, maxBytes = 100_000_000 } = {},
     ) =>
       it(title, async (context) => {
         if (skip !== undefined) context.skip(skip);
-        await using backend = await create({ maxLetters });
+        await using backend = await create({ maxLetters, maxBytes });
         await body(await backend.open(), await backend.open(), backend);
       });
 
@@ -54,6 +55,7 @@ export function describeDeadLetters({ name, create, skip }: DeadLettersContract)
         letter(1, { reason: 'a "quoted"\nreason \u2028 🚂', subject: "", headers: {}, bodyBase64: "" }),
         letter(2, { headers: JSON.parse('{"__proto__":"x","a":"\\u0000"}') as Record<string, string> }),
         letter(3, { bodyBase64: "QUJD".repeat(350_000) }),
+        letter(4, { messageId: "ORDERS.7.1767225600000" }),
       ];
       await own.put(odd);
       const stored = withoutIds(await own.list({ limit: 10 }));
@@ -77,19 +79,74 @@ export function describeDeadLetters({ name, create, skip }: DeadLettersContract)
 
     test("refuses an id that is none", async (own) => {
       for (const after of ["", "x", "-", "(1", "1; DROP TABLE dead_letters", "1\n"]) {
-        await expect(own.list({ limit: 1, after })).rejects.toThrow(
-          /^Cannot read dead letter id ".*": expected the id/,
-        );
+        const refused = /^Cannot read dead letter id ".*": expected the id/;
+        await expect(own.list({ limit: 1, after })).rejects.toThrow(refused);
+        await expect(own.get(after)).rejects.toThrow(refused);
+        await expect(own.remove([after])).rejects.toThrow(refused);
       }
     });
 
-    test("drops the oldest over its limit and never the newest", async (own) => {
-      for (let n = 0; n < 1000; n += 100) await own.put(letters(n, n + 100));
-      const kept = await own.list({ limit: 2000 });
-      // Redis frees whole nodes of 100 letters (XADD, MAXLEN ~).
-      expect(kept.length).toBeGreaterThanOrEqual(200);
-      expect(kept.length).toBeLessThanOrEqual(300);
-      expect(withoutIds(kept)).toEqual(letters(1000 - kept.length, 1000));
-    }, 200);
+    test("get: the letter of the id, on every instance; undefined for one that is not there", async (own, other) => {
+      await own.put(letters(0, 3));
+      const listed = await own.list({ limit: 10 });
+      for (const stored of listed) expect(await other.get(stored.id)).toEqual(stored);
+      await own.remove([listed[1]!.id]);
+      expect(await other.get(listed[1]!.id)).toBeUndefined();
+      expect(await other.get(listed[2]!.id)).toEqual(listed[2]);
+    });
+
+    test("remove: those of the ids and no others; one that is not there does no harm", async (own, other) => {
+      await own.put(letters(0, 6));
+      const ids = (await own.list({ limit: 10 })).map(({ id }) => id);
+      await own.remove([]);
+      await other.remove([ids[0]!, ids[3]!, ids[5]!]);
+      await own.remove([ids[3]!, ids[4]!]);
+      expect(withoutIds(await other.list({ limit: 10 }))).toEqual(letters(1, 3));
+      // An id is not used again, and what was removed may be where the next page begins.
+      await other.put(letters(6, 7));
+      const [page, ...none] = [await own.list({ limit: 10, after: ids[5]! }), await own.get(ids[5]!)];
+      expect([withoutIds(page), none]).toEqual([letters(6, 7), [undefined]]);
+    });
+
+    test(
+      "remove makes room: the oldest stay while there are no more than the limit",
+      async (own) => {
+        await own.put(letters(0, 200));
+        await own.remove((await own.list({ limit: 200 })).slice(50).map(({ id }) => id));
+        await own.put(letters(200, 350));
+        expect(withoutIds(await own.list({ limit: 1000 }))).toEqual([
+          ...letters(0, 50),
+          ...letters(200, 350),
+        ]);
+      },
+      { maxLetters: 200 },
+    );
+
+    test(
+      "drops the oldest over its limit and never the newest",
+      async (own) => {
+        for (let n = 0; n < 1000; n += 100) await own.put(letters(n, n + 100));
+        const kept = await own.list({ limit: 2000 });
+        expect(withoutIds(kept)).toEqual(letters(800, 1000));
+      },
+      { maxLetters: 200 },
+    );
+
+    test(
+      "drops the oldest over its bytes and never the newest, and what was removed makes room",
+      async (own) => {
+        const large = (n: number) => letter(n, { bodyBase64: "A".repeat(10_000) });
+        const numbers = async () =>
+          (await own.list({ limit: 100 })).map(({ randomId }) => Number(randomId.split("-")[1]));
+        for (let n = 0; n < 20; n++) await own.put([large(n)]);
+        expect(await numbers()).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19]);
+        await own.remove((await own.list({ limit: 4 })).map(({ id }) => id));
+        for (let n = 20; n < 24; n++) await own.put([large(n)]);
+        expect(await numbers()).toEqual([15, 16, 17, 18, 19, 20, 21, 22, 23]);
+        await own.put([letter(24, { bodyBase64: "A".repeat(200_000) })]);
+        expect(await numbers()).toEqual([24]);
+      },
+      { maxBytes: 100_000 },
+    );
   });
 }

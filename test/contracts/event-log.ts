@@ -9,6 +9,7 @@ import { describeRead } from "./event-log-read.ts";
 import { describeStore } from "./event-log-store.ts";
 import { type EventLogBackend, type EventLogContract, LASTING, type Tests } from "./event-log-support.ts";
 import { describeTail } from "./event-log-tail.ts";
+import { describeViews } from "./event-log-views.ts";
 
 export function describeEventLog({ name, create, restarts, skip }: EventLogContract): void {
   describe(`EventLog on ${name}`, () => {
@@ -42,6 +43,7 @@ export function describeEventLog({ name, create, restarts, skip }: EventLogContr
     describeAppend(tests);
     describeRead(tests);
     describeTail(tests);
+    describeViews(tests);
     describeStore(tests, { restarts });
   });
 }

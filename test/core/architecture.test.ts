@@ -22,10 +22,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/routes": ["functions/core", "functions/ports", "functions/routes"],
   // The ring and what moves it: pure but for the log it is given.
   "functions/hub": ["functions/core", "functions/ports", "functions/hub"],
+  // Views over the log's tallies: as the hub, pure but for the log they are given.
+  "functions/counters": ["functions/core", "functions/ports", "functions/counters"],
   // Composes the parts for one runtime: entries and the CLI both start it, and nothing may import an entry.
   "functions/runtimes": [
-    ...["functions/core", "functions/ports", "functions/hub", "functions/adapters", "functions/routes"],
-    ...["functions/app.ts", "functions/runtimes"],
+    ...["functions/core", "functions/ports", "functions/hub", "functions/counters", "functions/adapters"],
+    ...["functions/routes", "functions/app.ts", "functions/runtimes"],
   ],
   "functions/app.ts": ["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
   "functions/entries": [

@@ -1,12 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MillraceError } from "../../functions/core/errors.ts";
-import { isCompanyId, isEventType, parseCompanyId, parseEventType, quote } from "../../functions/core/ids.ts";
+import {
+  isCompanyId,
+  isEventType,
+  OPERATIONS_COMPANY,
+  parseCompanyId,
+  parseEventType,
+  quote,
+} from "../../functions/core/ids.ts";
 
 describe("parseCompanyId", () => {
-  it.each(["a", "Acme", "A.b_c-9", "0", "__proto__", "x".repeat(64)])("takes %j", (text) => {
-    expect(parseCompanyId(text)).toBe(text);
-  });
+  it.each(["a", "Acme", "A.b_c-9", "0", "__proto__", OPERATIONS_COMPANY, "x".repeat(64)])(
+    "takes %j",
+    (text) => {
+      expect(parseCompanyId(text)).toBe(text);
+    },
+  );
 
   it.each(["", "x".repeat(65), "a b", "a\n", "a\r", "{a}", "a:b", "a/b", "a*", "é", "a\u0000", "ａ", "a%"])(
     "refuses %j and names it",

@@ -2,10 +2,14 @@ import { describe, expect, it } from "vitest";
 import { type Cursor, GENESIS } from "../../functions/core/cursor.ts";
 import { encodeRecord, parseEvent } from "../../functions/core/event.ts";
 import type { WakeUp } from "../../functions/core/follow.ts";
+import type { EventType } from "../../functions/core/ids.ts";
+import { PAGE_BYTES } from "../../functions/core/limits.ts";
 import {
   createWakeUpReader,
   encodeBatch,
+  encodeLatest,
   parseAppendReply,
+  parseLatestReply,
   parseReadReply,
   parseTalliesReply,
   parseTip,
@@ -135,6 +139,7 @@ describe("parseTalliesReply", () => {
         ["__proto__", 1],
       ]),
       today: { a: 7 },
+      seconds: {},
     });
     const at = (counts: Record<number, number>) =>
       Array.from({ length: 60 }, (_, index) => counts[index] ?? 0);
@@ -145,7 +150,57 @@ describe("parseTalliesReply", () => {
     ]);
   });
 
+  it("puts the seconds of two spans into the last 11, the current one last", () => {
+    // 1,764,000,000 is a multiple of 16; this is second 4 of its span.
+    const nowMs = 1_764_000_004_500;
+    const { seconds } = parseTalliesReply([
+      ...[String(nowMs), "e1", "17-4", [], [], [], []],
+      ["0:a", "2", "4:a", "5", "4:__proto__", "1"],
+      // 9:a of the span before is 11 seconds ago.
+      ["9:a", "90", "10:a", "3", "15:b", "4"],
+    ]);
+    const at = (counts: Record<number, number>) =>
+      Array.from({ length: 11 }, (_, index) => counts[index] ?? 0);
+    expect(Object.entries(seconds)).toEqual([
+      ["a", at({ 0: 3, 6: 2, 10: 5 })],
+      ["__proto__", at({ 10: 1 })],
+      ["b", at({ 5: 4 })],
+    ]);
+  });
+
   it("is empty, at GENESIS, without a log", () => {
-    expect(parseTalliesReply(["17"])).toEqual({ at: GENESIS, nowMs: 17, total: {}, today: {}, minutes: {} });
+    const empty = { total: {}, today: {}, minutes: {}, seconds: {} };
+    expect(parseTalliesReply(["17"])).toEqual({ at: GENESIS, nowMs: 17, ...empty });
+  });
+});
+
+describe("encodeLatest and parseLatestReply", () => {
+  it("name where to begin, how far to go and what is missing", () => {
+    const wanted = new Map([
+      ["a" as EventType, 3],
+      ["b" as EventType, 0],
+    ]);
+    expect(encodeLatest("17-4", 500, wanted)).toEqual([
+      "17-4",
+      "500",
+      String(PAGE_BYTES),
+      "a",
+      "3",
+      "b",
+      "0",
+    ]);
+  });
+
+  it("read a step, the last step, and no log", () => {
+    expect(parseLatestReply(["e1", "16-2", 500, "17-4", "{r2}", "16-2", "{r1}"])).toEqual({
+      before: "16-2",
+      looked: 500,
+      entries: [
+        { cursor: "e1.17-4", record: "{r2}" },
+        { cursor: "e1.16-2", record: "{r1}" },
+      ],
+    });
+    expect(parseLatestReply(["e1", "", 0])).toEqual({ before: undefined, looked: 0, entries: [] });
+    expect(parseLatestReply([])).toMatchObject({ before: undefined, entries: [] });
   });
 });

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createNoAuthenticator } from "../../functions/adapters/authenticator-none.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import type { CompanyId } from "../../functions/core/ids.ts";
+import type { SourceStatus } from "../../functions/routes/probes.ts";
 import { createMetrics } from "../../functions/runtimes/node/metrics.ts";
 import { waitFor } from "../support/wait.ts";
 import { json, startTestApp, type TestApp, token } from "./test-app.ts";
@@ -143,6 +144,51 @@ describe("probes", () => {
     );
   });
 
+  it("/ready names every source, and says of each that brings nothing why", async () => {
+    const up = { name: "live", kind: "nats", state: "up", lastError: undefined } as const;
+    let sources: SourceStatus[] = [];
+    const app = await start({ deps: { sources: () => sources } });
+    expect(await ready(app)).toEqual([200, { status: "ready", sources: [] }]);
+    sources = [up];
+    expect(await ready(app)).toEqual([
+      200,
+      { status: "ready", sources: [{ name: "live", kind: "nats", state: "up" }] },
+    ]);
+    sources = [
+      up,
+      { ...up, name: "orders", state: "down", lastError: "Cannot connect to NATS: refused" },
+      { ...up, name: "new", state: "starting" },
+      { ...up, name: "lost", state: "down" },
+      { ...up, name: "full", lastError: "Cannot append: out of memory" },
+      { ...up, name: "ended", state: "stopped" },
+    ];
+    expect(await ready(app)).toEqual([
+      503,
+      {
+        error: "Service Unavailable",
+        message: "Not every source brings its messages: orders, new, lost, full, ended",
+        sources: [
+          { name: "live", kind: "nats", state: "up" },
+          { name: "orders", kind: "nats", state: "down", reason: "Cannot connect to NATS: refused" },
+          {
+            name: "new",
+            kind: "nats",
+            state: "starting",
+            reason: expect.stringContaining("not been connected"),
+          },
+          { name: "lost", kind: "nats", state: "down", reason: expect.stringContaining("not connected") },
+          { name: "full", kind: "nats", state: "up", reason: "Cannot append: out of memory" },
+          { name: "ended", kind: "nats", state: "stopped", reason: expect.stringContaining("closed") },
+        ],
+      },
+    ]);
+    Object.assign(app.log, { ping: () => Promise.reject(new MillraceError("unavailable", "away")) });
+    expect(await ready(app)).toMatchObject([503, { message: "The event log does not answer" }]);
+    await app.hub.drain(0);
+    expect(await ready(app)).toMatchObject([503, { message: "This instance is about to stop" }]);
+    expect((await app.ask("/healthz", { token: null })).status).toBe(200);
+  });
+
   it("fail within seconds when the log never answers", async () => {
     const app = await start();
     Object.assign(app.log, { ping: () => new Promise(() => {}) });
@@ -158,7 +204,10 @@ describe("GET /metrics", () => {
     const sample = {
       name: "orders",
       kind: "nats",
-      state: "up",
+      state: "up" as const,
+      lastError: undefined,
+      acknowledges: true,
+      lag: async () => 17,
       received: 10,
       appended: 6,
       duplicates: 2,
@@ -176,7 +225,11 @@ describe("GET /metrics", () => {
       log: app.log,
       sources: () => [
         sample,
-        { ...sample, name: "late", state: "down", oldestUnackedAtMs: Date.now() - 60_000 },
+        {
+          ...sample,
+          ...{ name: "late", state: "down", lastError: "Cannot connect: hunter2", acknowledges: false },
+          ...{ oldestUnackedAtMs: Date.now() - 60_000, lag: async () => undefined },
+        },
       ],
     });
     for (let scrape = 0; scrape < 2; scrape++) {
@@ -206,11 +259,15 @@ describe("GET /metrics", () => {
           'millrace_source_up{source="late",kind="nats"} 0',
           'millrace_source_oldest_unacked_seconds{source="orders",kind="nats"} 0',
           expect.stringMatching(/^millrace_source_oldest_unacked_seconds\{source="late",kind="nats"\} 6\d/),
+          'millrace_source_lag_messages{source="orders",kind="nats"} 17',
+          'millrace_source_info{source="orders",kind="nats",delivery="at-least-once"} 1',
+          'millrace_source_info{source="late",kind="nats",delivery="at-most-once"} 1',
           expect.stringMatching(/^process_resident_memory_bytes \d+$/),
           expect.stringMatching(/^millrace_written_bytes_total [1-9]\d*$/),
         ]),
       );
-      expect(body).not.toMatch(/acme|globex|initech/);
+      expect(body).not.toMatch(/acme|globex|initech|hunter2/);
+      expect(body).not.toMatch(/^millrace_source_lag_messages\{source="late"/m);
     }
   });
 
@@ -228,6 +285,30 @@ describe("GET /metrics", () => {
     expect(body).toContain("millrace_log_up 0\n");
     expect(body).toContain("millrace_connections 0\n");
     expect(body).not.toMatch(/^millrace_log_events/m);
+  });
+
+  it("waits for no broker: a lag that is late, or fails, has no value and costs the others nothing", async () => {
+    const source = (name: string, lag: () => Promise<number | undefined>) => ({
+      ...{ name, lag, kind: "nats", state: "up" as const, lastError: undefined, acknowledges: true },
+      ...{ received: 1, appended: 1, duplicates: 0, deadLettered: 0, dropped: 0, retries: 0, reconnects: 0 },
+      oldestUnackedAtMs: undefined,
+    });
+    const sources = [
+      source("good", async () => 3),
+      source("silent", () => new Promise(() => {})),
+      source("silent-too", () => new Promise(() => {})),
+      source("broken", () => Promise.reject(new Error("no"))),
+    ];
+    const metrics = createMetrics({ sources: () => sources });
+    const startMs = performance.now();
+    const { body } = await metrics();
+    expect(performance.now() - startMs).toBeLessThan(3_500);
+    expect(body.match(/^millrace_source_lag_messages\{.*$/gm)).toEqual([
+      'millrace_source_lag_messages{source="good",kind="nats"} 3',
+    ]);
+    expect(body.match(/^millrace_source_received_total\{/gm)).toHaveLength(4);
+    // A process without streams has no numbers of streams.
+    expect(body).not.toContain("millrace_connections");
   });
 
   it("is served without a token", async () => {

@@ -7,11 +7,13 @@ import { createJwtAuthenticator } from "../../functions/adapters/authenticator-j
 import { openWebStream } from "../../functions/adapters/event-stream-web.ts";
 import { type AppDeps, createApp } from "../../functions/app.ts";
 import { parseEvent } from "../../functions/core/event.ts";
+import { type CountersOptions, createCounters } from "../../functions/counters/counters.ts";
 import { createHub, type HubOptions } from "../../functions/hub/hub.ts";
 import { createSqliteLog } from "../../functions/runtimes/node/event-log-sqlite.ts";
 import { createSqliteInstanceRegistry } from "../../functions/runtimes/node/instance-registry-sqlite.ts";
 import { createMetrics } from "../../functions/runtimes/node/metrics.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
+import { createWebSockets } from "../../functions/runtimes/node/web-sockets.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -28,12 +30,13 @@ export function token(claims: Record<string, unknown> = { companyId: "acme" }, e
 
 export type TestApp = Awaited<ReturnType<typeof startTestApp>>;
 
-/** `deps` replaces parts, `hub` options of the hub, `maxEvents` what the log keeps a company. */
+/** `deps` replaces parts, `hub` options of the hub, `counters` of the counters, `maxEvents` what the log keeps a company. */
 export async function startTestApp(
   options: {
     deps?: Partial<AppDeps>;
     settings?: Partial<AppDeps["settings"]>;
     hub?: Partial<HubOptions>;
+    counters?: Partial<CountersOptions>;
     maxEvents?: number;
   } = {},
 ) {
@@ -57,15 +60,28 @@ export async function startTestApp(
     maxConnectionsPerCompany: 1_000,
     ...options.hub,
   });
+  const counters = createCounters({
+    log,
+    logger,
+    timeZone: "UTC",
+    heartbeatMs: 60_000,
+    idleTimeoutMs: 60_000,
+    maxConnectionAgeMs: 0,
+    maxConnectionsPerCompany: 1_000,
+    everyMs: 20,
+    ...options.counters,
+  });
   const registry = createSqliteInstanceRegistry({ database });
   const app = createApp({
     settings: { ...OPEN_SETTINGS, ...options.settings },
     log,
     hub,
+    counters,
     registry,
     instance: "this",
     authenticator: createJwtAuthenticator({ secret: SECRET }),
     openEventStream: openWebStream,
+    openWebSocket: createWebSockets({ heartbeatMs: 60_000, logger }).open,
     metrics: createMetrics({ hub, log }),
     pages: new Map(),
     logger,
@@ -85,6 +101,7 @@ export async function startTestApp(
     app,
     log,
     hub,
+    counters,
     registry,
     /** Every line logged so far. */
     logged: (): { level: string; fields: Readonly<Record<string, unknown>> }[] => [...logger.lines],
@@ -122,6 +139,7 @@ export async function startTestApp(
     async [Symbol.asyncDispose]() {
       await Promise.all(streams.map((reader) => reader.cancel().catch(() => {})));
       await hub.drain(0);
+      counters[Symbol.dispose]();
       await log[Symbol.asyncDispose]();
       database[Symbol.dispose]();
       rmSync(folder, { recursive: true, force: true });

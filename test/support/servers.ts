@@ -10,7 +10,9 @@ import { freePort, type RunningProcess, start } from "./process.ts";
 import { waitFor } from "./wait.ts";
 
 /** Undefined when the program can be run; else why not and the command that provides it. */
-export function missing(program: "redis-server" | "nats-server" | "nginx" | "chromium"): string | undefined {
+export function missing(
+  program: "redis-server" | "nats-server" | "rabbitmq-server" | "nginx" | "chromium" | "openssl",
+): string | undefined {
   for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]) {
     try {
       accessSync(join(folder, program), constants.X_OK);

@@ -10,6 +10,7 @@ import type { Logger } from "../../core/logger.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import { createSqliteAppend } from "./sqlite-append.ts";
 import type { SqliteDatabase } from "./sqlite-database.ts";
+import { createSqliteLatest } from "./sqlite-latest.ts";
 import { createLogFinder, cursorOf } from "./sqlite-log-row.ts";
 import { createSqliteRead } from "./sqlite-read.ts";
 import { createSqliteTallies } from "./sqlite-tallies.ts";
@@ -35,7 +36,9 @@ export function createSqliteLog(options: SqliteLogOptions): EventLog {
   const trim = createSqliteTrim(connection, { retentionMs, maxEvents });
   const appendAll = createSqliteAppend(connection, { tallies, trim });
   const readAfter = createSqliteRead(connection);
+  const latest = createSqliteLatest(connection);
   const findLog = createLogFinder(connection);
+  const allLogs = connection.prepare("SELECT company FROM logs");
   const keptByLog = connection.prepare("SELECT company, kept FROM logs WHERE kept > 0");
   const disposed = new AbortController();
   const read = <T>(body: () => T) => database.read("read the event log", body);
@@ -63,10 +66,18 @@ export function createSqliteLog(options: SqliteLogOptions): EventLog {
         logger,
       });
     },
+    async latest(company, types, limit) {
+      return read(() => latest(company, types, limit));
+    },
+    async companies() {
+      return read(() => allLogs.all()).map(({ company }) => company as CompanyId);
+    },
     async tallies(company) {
       return read(() => {
         const row = findLog(company);
-        if (row === undefined) return { at: GENESIS, nowMs: Date.now(), total: {}, today: {}, minutes: {} };
+        if (row === undefined) {
+          return { at: GENESIS, nowMs: Date.now(), total: {}, today: {}, minutes: {}, seconds: {} };
+        }
         const nowMs = Math.max(Date.now(), row.ms);
         return { at: cursorOf(row, row), nowMs, ...tallies.read(row.id, nowMs) };
       });

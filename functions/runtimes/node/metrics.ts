@@ -5,14 +5,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { EventLog } from "../../ports/event-log.ts";
 import type { Hub } from "../../ports/hub.ts";
+import type { SourceStatus } from "../../routes/probes.ts";
 import { within } from "../../routes/within.ts";
 
 /** What a bridge tells of one source; counts are since the start. */
-export interface SourceSample {
-  readonly name: string;
-  readonly kind: string;
-  /** `up` or anything else. */
-  readonly state: string;
+export interface SourceSample extends SourceStatus {
+  /** False: the broker knows no acks. */
+  readonly acknowledges: boolean;
   readonly received: number;
   readonly appended: number;
   readonly duplicates: number;
@@ -22,10 +21,13 @@ export interface SourceSample {
   readonly reconnects: number;
   /** Milliseconds since 1970; undefined: nothing is unacked. */
   readonly oldestUnackedAtMs: number | undefined;
+  /** Messages the broker holds for it and has not given out; asked once a scrape. */
+  readonly lag?: () => Promise<number | undefined>;
 }
 
 export interface MetricsOptions {
-  readonly hub: Pick<Hub, "stats">;
+  /** Absent: this process serves no streams. */
+  readonly hub?: Pick<Hub, "stats">;
   /** Its size is asked for once a scrape. */
   readonly log?: Pick<EventLog, "stats">;
   /** The sources of a bridge in this process, as of now. */
@@ -34,12 +36,14 @@ export interface MetricsOptions {
 
 /** Milliseconds the log may take: Prometheus itself gives up after 10 s by default. */
 const LOG_STATS_MS = 2_000;
+/** Milliseconds a broker may take to tell its lag; the brokers are asked at the same time. */
+const LAG_MS = 2_000;
 
 /** The text of `/metrics`, with its content type. */
 export function createMetrics({ hub, log, sources }: MetricsOptions) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  addHub(registry, hub);
+  if (hub) addHub(registry, hub);
   if (sources) addSources(registry, sources);
   const kept = log && addLog(registry, log);
   return async (): Promise<{ contentType: string; body: string }> => {
@@ -48,7 +52,7 @@ export function createMetrics({ hub, log, sources }: MetricsOptions) {
   };
 }
 
-function addHub(registry: Registry, hub: MetricsOptions["hub"]): void {
+function addHub(registry: Registry, hub: NonNullable<MetricsOptions["hub"]>): void {
   const registers = [registry];
   const gauge = (name: string, help: string, read: (stats: ReturnType<Hub["stats"]>) => number) =>
     new Gauge({
@@ -179,4 +183,43 @@ function addSources(registry: Registry, sources: NonNullable<MetricsOptions["sou
     ({ oldestUnackedAtMs }) =>
       oldestUnackedAtMs === undefined ? 0 : Math.max(0, Date.now() - oldestUnackedAtMs) / 1000,
   );
+  addLag(registry, sources);
+  new Gauge({
+    name: "millrace_source_info",
+    help: "1; delivery says whether what is in flight is lost when the bridge dies (at-most-once) or comes again",
+    labelNames: [...shared.labelNames, "delivery"],
+    registers: shared.registers,
+    collect() {
+      this.reset();
+      for (const sample of sources()) {
+        this.set({ ...labels(sample), delivery: sample.acknowledges ? "at-least-once" : "at-most-once" }, 1);
+      }
+    },
+  });
+}
+
+/** One whose broker keeps nothing, or cannot tell now, has no value. */
+function addLag(registry: Registry, sources: NonNullable<MetricsOptions["sources"]>): void {
+  const ask = async ({ name, lag }: SourceSample) => {
+    try {
+      return lag && (await within(LAG_MS, `ask for the lag of source ${name}`, lag()));
+    } catch {
+      return undefined;
+    }
+  };
+  new Gauge({
+    name: "millrace_source_lag_messages",
+    help: "Messages the broker holds for the source and has not given to any bridge yet",
+    labelNames: ["source", "kind"],
+    registers: [registry],
+    async collect() {
+      const samples = sources();
+      const lags = await Promise.all(samples.map(ask));
+      this.reset();
+      for (const [at, { name, kind }] of samples.entries()) {
+        const lag = lags[at];
+        if (lag !== undefined) this.set({ source: name, kind }, lag);
+      }
+    },
+  });
 }

@@ -1,23 +1,22 @@
 /** The HTTP server on Node: listens, tells the other instances of its connections, and drains before it closes. */
 import { once } from "node:events";
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { createApp } from "../../app.ts";
-import { describeError, MillraceError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Settings } from "../../core/settings.ts";
+import { createCounters } from "../../counters/counters.ts";
 import { createHub } from "../../hub/hub.ts";
 import type { Asset } from "../../routes/pages.ts";
 import { openSocketStream } from "./event-stream-socket.ts";
-import { authority, listenHost } from "./host.ts";
+import { authority } from "./host.ts";
+import { listen } from "./listen.ts";
 import { createMetrics, type MetricsOptions } from "./metrics.ts";
 import { openAuthenticator } from "./open-authenticator.ts";
 import type { Store } from "./open-store.ts";
 import { startReports } from "./report-connections.ts";
+import { createWebSockets } from "./web-sockets.ts";
 
-/** Connections the kernel holds until they are accepted: a thousand clients reconnecting at once must not be refused. Capped by somaxconn. */
-const BACKLOG = 4096;
 /** Bytes of request headers; more is answered 431. Node's own default, held here so that no flag of the process changes it. */
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds for the headers of a request, and for the whole of it, to arrive. They say nothing about how long an answer may take. */
@@ -56,26 +55,34 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { settings, store, pages, logger, sources } = options;
   const authenticator = openAuthenticator(settings);
   const instance = crypto.randomUUID();
-  const hub = createHub({
+  const connections = {
     log: store.log,
     logger,
     heartbeatMs: settings.HEARTBEAT_MS,
     idleTimeoutMs: settings.IDLE_TIMEOUT_MS,
     maxConnectionAgeMs: settings.MAX_CONNECTION_AGE_MS,
-    bufferEvents: settings.CONNECTION_BUFFER_EVENTS,
     maxConnectionsPerCompany: settings.MAX_CONNECTIONS_PER_COMPANY,
+  };
+  const hub = createHub({
+    ...connections,
+    bufferEvents: settings.CONNECTION_BUFFER_EVENTS,
     // After every socket that has something to read was read.
     scheduleTurn: (run) => void setImmediate(run),
   });
+  const counters = createCounters({ ...connections, timeZone: settings.TODAY_TIMEZONE });
+  const webSockets = createWebSockets({ heartbeatMs: settings.HEARTBEAT_MS, logger });
   const app = createApp({
     settings,
     log: store.log,
     hub,
+    counters,
     registry: store.registry,
     instance,
     authenticator,
     openEventStream: openSocketStream,
+    openWebSocket: webSockets.open,
     metrics: createMetrics({ hub, log: store.log, ...(sources ? { sources } : {}) }),
+    sources,
     pages,
     logger,
   });
@@ -86,21 +93,27 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      shouldUpgradeCallback: webSockets.isWanted,
     },
   }) as Server;
-  const port = await listen(server, settings);
+  webSockets.attach(server, app.fetch);
+  const port = await listen(server, settings.HOST, settings.PORT, "PORT");
   const reports = startReports({ hub, registry: store.registry, instance, logger });
   const url = `http://${authority(settings.HOST, port)}`;
   logger.info({ url, instance }, "HTTP server is listening");
 
   const end = async () => {
-    await hub.drain(settings.DRAIN_MS);
+    await Promise.all([hub.drain(settings.DRAIN_MS), counters.drain(settings.DRAIN_MS)]);
     const closed = once(server, "close");
     server.close();
     // Streams are gone with the drain; what is left then is requests without an end.
-    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
+    const cut = setTimeout(() => {
+      server.closeAllConnections();
+      void webSockets[Symbol.asyncDispose]();
+    }, CLOSE_MS);
     await Promise.all([closed, reports.stop()]);
     clearTimeout(cut);
+    counters[Symbol.dispose]();
   };
   let ended: Promise<void> | undefined;
   const close = () => {
@@ -108,18 +121,4 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return ended;
   };
   return { url, port, close, [Symbol.asyncDispose]: close };
-}
-
-async function listen(server: Server, { HOST, PORT }: Settings): Promise<number> {
-  try {
-    server.listen({ port: PORT, host: listenHost(HOST), backlog: BACKLOG });
-    await once(server, "listening");
-  } catch (cause) {
-    throw new MillraceError(
-      "unavailable",
-      `Cannot listen on "${HOST}:${PORT}": ${describeError(cause)}, expected a free port; set PORT to another one, or to 0 for any`,
-      { cause },
-    );
-  }
-  return (server.address() as AddressInfo).port;
 }

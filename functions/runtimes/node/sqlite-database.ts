@@ -21,7 +21,14 @@ const FILE = "millrace.db";
  * `logs` outlives its entries: epoch, last position and all-time counts are never trimmed. `changed` orders the commits
  * (about milliseconds since 1970, so it grows through a wipe too), so that another process finds the logs that moved. `prev` of an entry tells a trimmed neighbour from one that never was.
  */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
+/** What version 2 added. */
+const SECONDS = `
+  CREATE TABLE seconds (
+    log INTEGER NOT NULL, second INTEGER NOT NULL, type TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (log, second, type)
+  ) STRICT, WITHOUT ROWID;
+`;
 const SCHEMA = `
   CREATE TABLE logs (
     id INTEGER PRIMARY KEY, company TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, last_ms INTEGER NOT NULL,
@@ -52,6 +59,7 @@ const SCHEMA = `
   CREATE TABLE instances (
     instance TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, report TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
+  ${SECONDS}
 `;
 
 /** The open store. Disposing it closes the file; the last process to do so leaves one file and no write-ahead log behind. */
@@ -128,6 +136,8 @@ function prepare(connection: DatabaseSync): void {
   const { user_version: version } = connection.prepare("PRAGMA user_version").get() as {
     user_version: number;
   };
-  if (version === 0) connection.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}`);
+  if (version < SCHEMA_VERSION) {
+    connection.exec(`${version === 0 ? SCHEMA : SECONDS} PRAGMA user_version = ${SCHEMA_VERSION}`);
+  }
   connection.exec("COMMIT");
 }

@@ -1,19 +1,23 @@
-/** Exact counts of the embedded event log: by type, all-time, today and for each of the last 60 minutes. */
+/** Exact counts of the embedded event log: by type, all-time, today, and for each of the last minutes and seconds. */
 import type { DatabaseSync } from "node:sqlite";
 import type { EventType } from "../../core/ids.ts";
 import { MAX_COUNTED_TYPES } from "../../core/limits.ts";
 import { currentDayStart, localDayStarts } from "../../core/local-day.ts";
+import { TALLIED_MINUTES, TALLIED_SECONDS } from "../../core/tallies.ts";
 import type { Tallies } from "../../ports/event-log.ts";
 
-const MINUTES = 60;
-const MINUTE_MS = 60_000;
+/** What is counted one by one: the table, its column of numbers, how long one of them is, how many are kept. */
+const SERIES = [
+  { name: "minutes", column: "minute", lengthMs: 60_000, kept: TALLIED_MINUTES },
+  { name: "seconds", column: "second", lengthMs: 1_000, kept: TALLIED_SECONDS },
+] as const;
 /** Where types over MAX_COUNTED_TYPES are counted together. */
 const OTHER = "other" as EventType;
 
 export interface SqliteTallies {
   /** Inside the transaction of the append: `nowMs` never goes back within a log. Returns how many types the log counts now. */
   count(log: number, types: number, added: ReadonlyMap<EventType, number>, nowMs: number): number;
-  read(log: number, nowMs: number): Pick<Tallies, "total" | "today" | "minutes">;
+  read(log: number, nowMs: number): Pick<Tallies, "total" | "today" | "minutes" | "seconds">;
 }
 
 /** `timeZone` says where a day begins. */
@@ -23,19 +27,14 @@ export function createSqliteTallies(connection: DatabaseSync, timeZone: string):
     `INSERT INTO counts (log, type, total, day_ms, day) VALUES (:log, :type, :added, :day, :added)
      ON CONFLICT DO UPDATE SET total = total + :added, day = iif(day_ms = :day, day, 0) + :added, day_ms = :day`,
   );
-  const countMinute = connection.prepare(
-    `INSERT INTO minutes (log, minute, type, count) VALUES (:log, :minute, :type, :added)
-     ON CONFLICT DO UPDATE SET count = count + :added`,
-  );
-  const forgetMinutes = connection.prepare("DELETE FROM minutes WHERE log = ? AND minute <= ?");
   const counts = connection.prepare("SELECT type, total, day_ms AS dayMs, day FROM counts WHERE log = ?");
-  const minutes = connection.prepare("SELECT minute, type, count FROM minutes WHERE log = ? AND minute > ?");
+  const [minutes, seconds] = SERIES.map((series) => createSeries(connection, series)) as [Series, Series];
 
   return {
     count(log, types, added, nowMs) {
       const day = currentDayStart(localDayStarts(nowMs, timeZone), nowMs);
-      const minute = Math.floor(nowMs / MINUTE_MS);
-      forgetMinutes.run(log, minute - MINUTES);
+      minutes.forget(log, nowMs);
+      seconds.forget(log, nowMs);
       let counted = types;
       for (const [type, events] of added) {
         let name = type;
@@ -44,29 +43,64 @@ export function createSqliteTallies(connection: DatabaseSync, timeZone: string):
           else counted++;
         }
         count.run({ log, type: name, added: events, day });
-        countMinute.run({ log, minute, type: name, added: events });
+        minutes.count(log, name, events, nowMs);
+        seconds.count(log, name, events, nowMs);
       }
       return counted;
     },
     read(log, nowMs) {
       const day = currentDayStart(localDayStarts(nowMs, timeZone), nowMs);
-      const first = Math.floor(nowMs / MINUTE_MS) - MINUTES + 1;
       const rows = counts.all(log) as { type: EventType; total: number; dayMs: number; day: number }[];
-      const series = new Map<EventType, number[]>();
-      for (const row of minutes.all(log, first - 1)) {
-        const { minute, type, count } = row as { minute: number; type: EventType; count: number };
-        const counts = series.get(type) ?? new Array<number>(MINUTES).fill(0);
-        series.set(type, counts);
-        counts[minute - first] = count;
-      }
       // From entries, never by assignment: a type may be called `__proto__`.
       return {
         total: Object.fromEntries(rows.map(({ type, total }) => [type, total])),
         today: Object.fromEntries(
           rows.filter(({ dayMs }) => dayMs === day).map(({ type, day }) => [type, day]),
         ),
-        minutes: Object.fromEntries(series),
+        minutes: minutes.read(log, nowMs),
+        seconds: seconds.read(log, nowMs),
       };
+    },
+  };
+}
+
+interface Series {
+  forget(log: number, nowMs: number): void;
+  count(log: number, type: EventType, added: number, nowMs: number): void;
+  /** The last ones of each type, oldest first. */
+  read(log: number, nowMs: number): Record<EventType, number[]>;
+}
+
+function createSeries(
+  connection: DatabaseSync,
+  { name, column, lengthMs, kept }: (typeof SERIES)[number],
+): Series {
+  const add = connection.prepare(
+    `INSERT INTO ${name} (log, ${column}, type, count) VALUES (:log, :at, :type, :added)
+     ON CONFLICT DO UPDATE SET count = count + :added`,
+  );
+  const drop = connection.prepare(`DELETE FROM ${name} WHERE log = ? AND ${column} <= ?`);
+  const find = connection.prepare(
+    `SELECT ${column} AS at, type, count FROM ${name} WHERE log = ? AND ${column} > ?`,
+  );
+  const numberOf = (ms: number) => Math.floor(ms / lengthMs);
+  return {
+    forget(log, nowMs) {
+      drop.run(log, numberOf(nowMs) - kept);
+    },
+    count(log, type, added, nowMs) {
+      add.run({ log, at: numberOf(nowMs), type, added });
+    },
+    read(log, nowMs) {
+      const before = numberOf(nowMs) - kept;
+      const found = new Map<EventType, number[]>();
+      for (const row of find.all(log, before)) {
+        const { at, type, count } = row as { at: number; type: EventType; count: number };
+        const counts = found.get(type) ?? new Array<number>(kept).fill(0);
+        found.set(type, counts);
+        counts[at - before - 1] = count;
+      }
+      return Object.fromEntries(found);
     },
   };
 }

@@ -18,7 +18,9 @@ export async function startMillrace(
   env: Record<string, string>,
   args: readonly string[] = [],
 ): Promise<MillraceProcess> {
-  const child = start(process.execPath, [CLI, command, ...args], { env: { LOG_LEVEL: "warn", ...env } });
+  const child = start(process.execPath, [CLI, command, ...args], {
+    env: { LOG_LEVEL: "warn", BRIDGE_PORT: "0", ...env },
+  });
   const stop = () => child.stop("SIGKILL");
   let url = "";
   try {

@@ -23,7 +23,12 @@ export interface Comparison {
   readonly wrongIds: readonly string[];
 }
 
-export function compare(sent: readonly number[], received: readonly Received[]): Comparison {
+/** @param ids The id each number was sent under. */
+export function compare(
+  sent: readonly number[],
+  received: readonly Received[],
+  ids: (n: number) => string = idOf,
+): Comparison {
   const counts = new Map<number, number>(sent.map((n) => [n, 0]));
   const foreign: number[] = [];
   const disorder: string[] = [];
@@ -34,7 +39,7 @@ export function compare(sent: readonly number[], received: readonly Received[]):
     if (count === undefined) foreign.push(n);
     else counts.set(n, count + 1);
     if (n < last) disorder.push(`${n} after ${last}`);
-    if (id !== idOf(n)) wrongIds.push(`${id} of ${n}`);
+    if (id !== ids(n)) wrongIds.push(`${id} of ${n}`);
     last = n;
   }
   const of = (matches: (count: number) => boolean) =>
@@ -49,6 +54,11 @@ export function compare(sent: readonly number[], received: readonly Received[]):
     disorder,
     wrongIds,
   };
+}
+
+/** For messages of failed tests. */
+export function few<T>(items: readonly T[]): readonly (T | string)[] {
+  return items.length > 10 ? [...items.slice(0, 10), `and ${items.length - 10} more`] : items;
 }
 
 /** Waits until as many have come as were sent, then holds one against the other: everything once, in order, under its own id. */
@@ -66,8 +76,6 @@ export async function expectAll(
 /** The same without waiting. */
 function expectExactly(reader: Reader, sent: readonly number[], from = 0): void {
   const { missing, twice, foreign, disorder, wrongIds, count } = compare(sent, reader.events.slice(from));
-  const few = <T>(items: readonly T[]) =>
-    items.length > 10 ? [...items.slice(0, 10), `and ${items.length - 10} more`] : items;
   expect({
     count,
     missing: few(missing),

@@ -32,7 +32,7 @@ export interface Producer extends AsyncDisposable {
  * is known to the stream by its id. One connection is used until it is lost, and none reconnects by itself: a message it had held back would
  * come behind those that were sent again.
  */
-export function openJetStream(url: string): Producer {
+export function openJetStream(url: string, subject = SUBJECT): Producer {
   let connection: Promise<NatsConnection> | undefined;
   return {
     async send(messages) {
@@ -41,7 +41,7 @@ export function openJetStream(url: string): Producer {
           connection ??= connect({ servers: url, reconnect: false });
           const js = jetstream(await connection, { timeout: 5000 });
           const results = await Promise.allSettled(
-            left.map(({ id, body }) => js.publish(SUBJECT, body, { msgID: id })),
+            left.map(({ id, body }) => js.publish(subject, body, { msgID: id })),
           );
           const failed = results.findIndex(({ status }) => status === "rejected");
           left = failed < 0 ? [] : left.slice(failed);

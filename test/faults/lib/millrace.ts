@@ -12,8 +12,12 @@ const JWT_SECRET = "a secret of the tests, long enough for HS256";
 /** What the machine's own environment says is not for these processes. */
 const NOTHING_SET = {
   ...{ REDIS_URL: "", NATS_URL: "", BROKER_ADDR: "", JWKS_URL: "", JWT_ISSUER: "", JWT_AUDIENCE: "" },
-  ...{ AUTH_MODE: "jwt", HOST: "127.0.0.1", JWT_SECRET, LOG_LEVEL: "info" },
+  ...{ AMQP_URL: "", MQ_HOST: "", MQ_CCDT: "", MQ_TLS_CIPHER: "" },
+  ...{ AUTH_MODE: "jwt", HOST: "127.0.0.1", BRIDGE_PORT: "0", JWT_SECRET, LOG_LEVEL: "info" },
 };
+
+/** The store's REDIS_URL would turn this one on, and what is counted here is the sources of the test. */
+const NO_CHANNELS = { name: "redis-pubsub", kind: "redis-pubsub", enabled: false };
 
 /** A token that may read these companies. */
 export function mintToken(...companies: string[]): Promise<string> {
@@ -52,17 +56,19 @@ export async function startServe(env: Record<string, string>): Promise<Instance>
     return {
       url,
       process: child,
-      async metric(name) {
-        const text = await (await fetch(`${url}/metrics`)).text();
-        const values = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"));
-        return values.reduce((sum, [, value]) => sum + Number(value), 0);
-      },
+      metric: (name) => readMetric(url, name),
       [Symbol.asyncDispose]: () => child.stop("SIGKILL"),
     };
   } catch (error) {
     await child.stop("SIGKILL");
     throw error;
   }
+}
+
+async function readMetric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const values = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"));
+  return values.reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 export interface BridgeProcess extends AsyncDisposable {
@@ -73,6 +79,8 @@ export interface BridgeProcess extends AsyncDisposable {
   start(): void;
   /** Resolves when every source of the process has been connected so many times. */
   connected(times?: number): Promise<void>;
+  /** As Instance.metric, of the process that runs now. */
+  metric(name: string): Promise<number>;
 }
 
 /** `millrace bridge` with this bridge.yaml, its sources connected. */
@@ -84,7 +92,7 @@ export async function startBridge(
   const folder = mkdtempSync(join(tmpdir(), "millrace-bridge-"));
   const config = join(folder, "bridge.yaml");
   // JSON is YAML.
-  writeFileSync(config, JSON.stringify({ sources }));
+  writeFileSync(config, JSON.stringify({ sources: [...sources, NO_CHANNELS] }));
   let current: RunningProcess;
   const bridge: BridgeProcess = {
     output: () => current.output(),
@@ -93,10 +101,15 @@ export async function startBridge(
       current = run("bridge", { ...env, REDIS_URL: redisUrl }, ["--config", config]);
     },
     async connected(times = 1) {
-      await waitFor("the bridge to be connected", () => {
+      const isConnected = () => {
         if (current.child.exitCode !== null) throw new Error(current.output());
         return current.output().split('"Source is up').length > times * sources.length;
-      });
+      };
+      await waitFor("the bridge to be connected", isConnected, { timeoutMs: 30_000 });
+    },
+    async metric(name) {
+      const [, url] = await printed("its probes", current, /"url":"([^"]+)"[^\n]*Probes and metrics/);
+      return await readMetric(url!, name);
     },
     async [Symbol.asyncDispose]() {
       await current.stop("SIGKILL");

@@ -1,0 +1,113 @@
+/**
+ * Redis channels. At most once: PUBLISH gives a message to who is subscribed at that moment and keeps nothing (Redis, Pub/Sub, delivery
+ * semantics), so what was published while the bridge was away, or was in its memory when it died, is lost. Nor is there back-pressure:
+ * beyond a bound the newest messages are dropped and counted. Redis itself closes the connection of a subscriber that does not read
+ * (`client-output-buffer-limit pubsub`); then the source ends, and `run` connects again.
+ *
+ * The known channels are those on which services tell how they are: `service:all`, and log lines on `logs:all` and, once more, on
+ * `logs:<service>`. A line that comes on both is stored once: where it has no id of its own, its id is a hash of its body and not of the channel
+ * (`scopeOfChannel`).
+ */
+import { typeOfSubject } from "../../functions/core/subject.ts";
+import type { BrokerSource, Decode, Decoded } from "../../functions/ports/broker-source.ts";
+import { batchWithoutAcks, createIntake } from "../intake.ts";
+import { connectRedisOnce, redisError } from "../redis-client.ts";
+import { subscribeRedis } from "../redis-subscribe.ts";
+import type { SourceEvents } from "../source-monitor.ts";
+
+/** Bytes held, whatever the number of messages. */
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+/** Milliseconds between pings: a subscriber sends nothing by itself, so it would never notice that its server is gone. */
+const PING_MS = 10_000;
+/** Milliseconds the server has to answer a ping. */
+const PONG_MS = 5_000;
+/** Milliseconds it has to answer the last one, behind which nothing that was published before is still on its way. */
+const DRAIN_MS = 1_000;
+
+export interface RedisPubSubOptions {
+  readonly name: string;
+  /** `redis://` or `rediss://`, with the credentials. */
+  readonly url: string;
+  /** A `*` stands for any text. They must not overlap, or the server sends a message once for each. */
+  readonly channels: readonly string[];
+  /** Messages held before new ones are dropped. */
+  readonly maxPending: number;
+  readonly decode: Decode;
+  readonly events: SourceEvents;
+}
+
+export function createRedisPubSubSource(options: RedisPubSubOptions): BrokerSource {
+  const { name, url, channels, maxPending, decode, events } = options;
+  const what = `Cannot read from Redis "${new URL(url).host}"`;
+  return {
+    name,
+    acknowledges: false,
+    async *deliveries(signal) {
+      const intake = createIntake<Decoded>();
+      const client = await connectRedisOnce(url, (cause) => intake.end(redisError(what, cause)), signal);
+      if (!client) return;
+      const take = (body: Buffer, channel: Buffer) => {
+        if (intake.hasEnded) return;
+        if (intake.held.messages >= maxPending || intake.held.bytes >= MAX_PENDING_BYTES) events.dropped(1);
+        else {
+          const message = { subject: channel.toString(), headers: {}, body, messageId: undefined };
+          intake.push(decode(message), body.byteLength);
+        }
+      };
+      const ping = async (withinMs: number) => {
+        const late = Promise.withResolvers<never>();
+        const timer = setTimeout(late.reject, withinMs, new Error(`no answer in ${withinMs} ms`));
+        await Promise.race([client.ping(), late.promise]).finally(() => clearTimeout(timer));
+      };
+      const onAbort = () => {
+        ping(DRAIN_MS).then(
+          () => intake.end(),
+          () => intake.end(),
+        );
+      };
+      const pinging = setInterval(() => {
+        ping(PONG_MS).catch((cause: unknown) => intake.end(redisError(what, cause)));
+      }, PING_MS);
+      signal.addEventListener("abort", onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      try {
+        await subscribeRedis(client, channels, take).catch((cause: unknown) => {
+          intake.end(redisError(what, cause));
+        });
+        if (!intake.hasEnded) events.connected();
+        for (let taken = await intake.take(); taken; taken = await intake.take()) {
+          yield batchWithoutAcks(taken, events);
+        }
+      } finally {
+        clearInterval(pinging);
+        signal.removeEventListener("abort", onAbort);
+        const left = intake.clear().length;
+        if (left > 0) events.dropped(left);
+        client.destroy();
+      }
+    },
+  };
+}
+
+/** The known families of channels, by what comes before their first colon. */
+const TYPES: Readonly<Record<string, string>> = { service: "service_status", logs: "log_line" };
+
+function familyType(channel: string): string | undefined {
+  const colon = channel.indexOf(":");
+  const family = channel.slice(0, Math.max(colon, 0));
+  return Object.hasOwn(TYPES, family) ? TYPES[family] : undefined;
+}
+
+/**
+ * The event type of a channel: a type cannot hold its colons. On a channel of no known family dots stand for them and core/subject.ts
+ * decides.
+ * @throws MillraceError `invalid-input` when the channel cannot be a type.
+ */
+export function typeOfChannel(channel: string): string {
+  return familyType(channel) ?? typeOfSubject(channel.replaceAll(":", "."));
+}
+
+/** What of a channel a content id covers: the known families carry a message on several channels, and it is one. */
+export function scopeOfChannel(channel: string): string {
+  return familyType(channel) ?? channel;
+}

@@ -1,0 +1,28 @@
+/** Listening, with an error an operator can act on. */
+import { once } from "node:events";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describeError, MillraceError } from "../../core/errors.ts";
+import { listenHost } from "./host.ts";
+
+/** Connections the kernel holds until they are accepted: a thousand clients reconnecting at once must not be refused. Capped by somaxconn. */
+const BACKLOG = 4096;
+
+/**
+ * Resolves with the port: another one than asked for when that was 0.
+ * @param setting The one that names the port, for the error.
+ * @throws MillraceError `unavailable`.
+ */
+export async function listen(server: Server, host: string, port: number, setting: string): Promise<number> {
+  try {
+    server.listen({ port, host: listenHost(host), backlog: BACKLOG });
+    await once(server, "listening");
+  } catch (cause) {
+    throw new MillraceError(
+      "unavailable",
+      `Cannot listen on "${host}:${port}": ${describeError(cause)}, expected a free port; set ${setting} to another one, or to 0 for any`,
+      { cause },
+    );
+  }
+  return (server.address() as AddressInfo).port;
+}
