@@ -73,7 +73,7 @@ describe("mqsc", () => {
     const bridge = await connectProgram(client, standIn, BRIDGE);
     for (const [, stream] of copies) {
       const [threshold, queue] = await bridge.inquire(stream, 22, 2019);
-      expect([threshold, queue]).toEqual([5, `${stream}.BACKOUT`]);
+      expect([threshold, queue]).toEqual([20, `${stream}.BACKOUT`]);
       await client.open(bridge.connection, String(queue), OO.OUTPUT | OO.SET_ALL_CONTEXT, OT.Q);
     }
   });
