@@ -300,7 +300,7 @@ describe("IBM MQ source", () => {
     it("of the project's own queues: the backed-out message keeps who put it", async () => {
       await fixture.standIn.put("ORDERS.IN", body(0));
       const [copy] = await fixture.standIn.messages("PROMO.FEED");
-      const reader = await wearOut("PROMO.FEED", 5);
+      const reader = await wearOut("PROMO.FEED", 20);
       await fixture.standIn.put("ORDERS.IN", body(1));
       expect(numbersOf(await reader.take(1))).toEqual([1]);
       expect(await fixture.standIn.messages("PROMO.FEED.BACKOUT")).toEqual([
