@@ -132,6 +132,8 @@ describe("the counters of several instances on one Redis", () => {
     };
     await deliver(0, 300);
     await agree(300);
+    const { url } = servers()[0]!;
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain("\nmillrace_counter_watchers 3\n");
     await deliver(200, 350);
     await agree(350);
     await redis.restart();

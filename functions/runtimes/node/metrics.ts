@@ -3,6 +3,7 @@
  * company: whoever may scrape may not see who the customers are.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Counters, CountersStats } from "../../ports/counters.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import type { Hub } from "../../ports/hub.ts";
 import type { SourceStatus } from "../../routes/probes.ts";
@@ -28,6 +29,8 @@ export interface SourceSample extends SourceStatus {
 export interface MetricsOptions {
   /** Absent: this process serves no streams. */
   readonly hub?: Pick<Hub, "stats">;
+  /** Absent: it serves no counters. */
+  readonly counters?: Pick<Counters, "stats">;
   /** Its size is asked for once a scrape. */
   readonly log?: Pick<EventLog, "stats">;
   /** The sources of a bridge in this process, as of now. */
@@ -40,16 +43,35 @@ const LOG_STATS_MS = 2_000;
 const LAG_MS = 2_000;
 
 /** The text of `/metrics`, with its content type. */
-export function createMetrics({ hub, log, sources }: MetricsOptions) {
+export function createMetrics({ hub, counters, log, sources }: MetricsOptions) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   if (hub) addHub(registry, hub);
+  if (counters) addCounters(registry, counters);
   if (sources) addSources(registry, sources);
   const kept = log && addLog(registry, log);
   return async (): Promise<{ contentType: string; body: string }> => {
     await kept?.();
     return { contentType: registry.contentType, body: await registry.metrics() };
   };
+}
+
+function addCounters(registry: Registry, counters: NonNullable<MetricsOptions["counters"]>): void {
+  const gauge = (name: string, help: string, read: (stats: CountersStats) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read(counters.stats()));
+      },
+    });
+  gauge("millrace_counter_watchers", "Connections that are sent counters", ({ watchers }) => watchers);
+  gauge(
+    "millrace_counter_companies",
+    "Companies whose log is followed for counters",
+    ({ companies }) => companies,
+  );
 }
 
 function addHub(registry: Registry, hub: NonNullable<MetricsOptions["hub"]>): void {

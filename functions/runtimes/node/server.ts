@@ -81,7 +81,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     authenticator,
     openEventStream: openSocketStream,
     openWebSocket: webSockets.open,
-    metrics: createMetrics({ hub, log: store.log, ...(sources ? { sources } : {}) }),
+    metrics: createMetrics({ hub, counters, log: store.log, ...(sources ? { sources } : {}) }),
     sources,
     pages,
     logger,
