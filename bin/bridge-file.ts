@@ -34,7 +34,7 @@ export function readBridgeFile(settings: BrokerSettings, named: string | undefin
       { cause },
     );
   }
-  return { path, config: parseBridgeConfig(text, settings) };
+  return { path, config: parseBridgeConfig(text, settings, path) };
 }
 
 /** `name (kind where)`, secrets masked. */

@@ -36,7 +36,7 @@ async function runBridge(
   await using store = await openStore({ settings, logger });
   const { log, deadLetters } = store;
   const bridge = createBridge({ config, log, deadLetters, logger });
-  await using probes = await startProbeServer({
+  await using _probes = await startProbeServer({
     ...{ host: settings.HOST, port: settings.BRIDGE_PORT, portSetting: "BRIDGE_PORT" },
     ...{ log, logger, sources: bridge.stats, isStopping: () => signal.aborted },
   });
@@ -44,10 +44,7 @@ async function runBridge(
   await using _bridge = bridge;
   if (!(await whenUp(store, signal))) return;
   bridge.start();
-  logger.info(
-    { sources: names, ...(path === undefined ? {} : { config: path }), url: probes.url },
-    "Bridge is running",
-  );
+  logger.info({ sources: names, ...(path === undefined ? {} : { config: path }) }, "Bridge is running");
   await aborted(signal);
   logger.info({}, "Bridge is stopping: it stores what is in hand");
 }

@@ -51,7 +51,7 @@ function check(env: Environment, options: CheckOptions): string[] {
     ...(options.print ? effective(settings) : []),
     "settings: valid",
     ...describeBridge(bridge),
-    ...(refusal === undefined ? [] : [`note: millrace serve would refuse them. ${refusal}`]),
+    ...(refusal === undefined ? [] : [`note: millrace serve would refuse the settings. ${refusal}`]),
   ];
 }
 

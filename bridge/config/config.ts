@@ -37,18 +37,21 @@ const KINDS = {
 };
 type Kind = keyof typeof KINDS;
 
-const FILE = z.strictObject({
-  sources: z.array(
-    z.discriminatedUnion(
-      "kind",
-      [nats.schema, rabbitMq.schema, framedTcp.schema, redisPubSub.schema, ibmMq.schema],
-      {
-        error: `expected a source of kind ${oneOf(Object.keys(KINDS))}`,
-      },
+const FILE = z.strictObject(
+  {
+    sources: z.array(
+      z.discriminatedUnion(
+        "kind",
+        [nats.schema, rabbitMq.schema, framedTcp.schema, redisPubSub.schema, ibmMq.schema],
+        {
+          error: `expected a source of kind ${oneOf(Object.keys(KINDS))}`,
+        },
+      ),
+      "expected a list of sources",
     ),
-    "expected a list of sources",
-  ),
-});
+  },
+  { error: ({ code }) => (code === "invalid_type" ? "expected sources: and a list of them" : undefined) },
+);
 type Given = z.output<typeof FILE>["sources"][number];
 
 /** Without a bridge.yaml: the sources of each broker that the settings name. */
@@ -59,9 +62,16 @@ export function defaultBridgeConfig(settings: BrokerSettings): BridgeConfig {
 /**
  * What the file says, and the default sources of each broker that the settings name and the file does not mention (a source is on
  * when its address is set or bridge.yaml names it; `enabled: false` turns it off).
+ * @param fileName For the message.
  * @throws MillraceError `invalid-settings` naming every problem, each with its line and path, and no value.
  */
-export function parseBridgeConfig(yamlText: string, settings: BrokerSettings): BridgeConfig {
+export function parseBridgeConfig(
+  yamlText: string,
+  settings: BrokerSettings,
+  fileName = "bridge.yaml",
+): BridgeConfig {
+  const refuse = (problems: readonly string[]) =>
+    new MillraceError("invalid-settings", `Cannot use ${fileName}:\n  ${problems.join("\n  ")}`);
   const file = readYaml(yamlText);
   if (file.syntaxErrors.length > 0) throw refuse(file.syntaxErrors);
   const result = FILE.safeParse(file.value);
@@ -106,8 +116,4 @@ function problemsOf(issue: z.core.$ZodIssue): Problem[] {
     path: [...issue.path, key],
     message: "unknown, expected a key of this place",
   }));
-}
-
-function refuse(problems: readonly string[]): MillraceError {
-  return new MillraceError("invalid-settings", `Cannot use bridge.yaml:\n  ${problems.join("\n  ")}`);
 }

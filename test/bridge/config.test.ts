@@ -115,6 +115,12 @@ describe("parseBridgeConfig", () => {
     ).toBe(false);
   });
 
+  it("names the file, and says what one that is empty lacks", () => {
+    expect(() => parseBridgeConfig("", none, "etc/sources.yaml")).toThrow(
+      "Cannot use etc/sources.yaml:\n  line 1: the file: expected sources: and a list of them",
+    );
+  });
+
   it("reports every problem at once, with line and path", () => {
     const yaml = `extra: 1
 sources:

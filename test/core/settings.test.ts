@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { type Environment, isLoopback, readSettings, settingsTable } from "../../functions/core/settings.ts";
@@ -133,6 +134,15 @@ describe("isLoopback", () => {
 });
 
 describe("settingsTable", () => {
+  it("is the table of the README", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const rows = settingsTable().map(
+      ({ name, fallback, meaning }) => `| \`${name}\` | ${fallback} | ${meaning} |`,
+    );
+    const section = readme.slice(readme.indexOf("\n## Settings\n"));
+    expect(section.match(/^\| `.*$/gm)?.slice(0, rows.length)).toEqual(rows);
+  });
+
   it("has a meaning for every setting", () => {
     const rows = settingsTable();
     expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(["PORT", "REDIS_URL", "LOG_LEVEL"]));
