@@ -1,6 +1,7 @@
 /** The connection everything of NATS shares the making of: credentials, TLS, errors of the one table, no reconnecting of its own. */
 import {
   AuthorizationError,
+  ConnectionError,
   type ConnectionOptions,
   connect,
   type MsgHdrs,
@@ -59,7 +60,20 @@ export async function connectNats(
   const connecting = (isWeb ? wsconnect : connect)(options).catch((cause: unknown) => {
     const file = files.credentials ?? files.nkey;
     const by = file === undefined ? "" : ` with ${quote(file)}`;
-    throw natsError(`Cannot connect to NATS "${host}"${by}`, cause);
+    const what = `Cannot connect to NATS "${host}"${by}`;
+    // A certificate of ours may be what we are known by.
+    const isNobody = !user && !password && file === undefined && files.tls?.cert === undefined;
+    if (isNobody && cause instanceof AuthorizationError) {
+      const expected = "user:password@ or token@ in the url, NATS_CREDS or NATS_NKEY";
+      const message = `${what}: the server wants credentials and none were given, expected ${expected}`;
+      throw new MillraceError("unauthorized", message, { cause });
+    }
+    // The library says so whatever the reason is, of TLS too.
+    if (isWeb && cause instanceof ConnectionError && cause.message === "connection refused") {
+      const expected = "a WebSocket listener there, wss:// where it has TLS and ws:// where it has none";
+      throw new MillraceError("unavailable", `${what}: connection refused, expected ${expected}`, { cause });
+    }
+    throw natsError(what, cause);
   });
   // The library cannot be told to stop; a connection that comes too late is closed.
   const aborted = Promise.withResolvers<undefined>();
@@ -148,6 +162,10 @@ function tlsProblem(cause: unknown): { readonly code: ErrorCode; readonly text: 
         code: "unauthorized",
         text: `the server's certificate is not trusted (${code}), expected ${expected}`,
       };
+    }
+    if (/^ERR_SSL|^EPROTO$/.test(code)) {
+      const expected = "a server that speaks TLS there, or nats:// in the url and no tls";
+      return { code: "invalid-settings", text: `TLS failed (${code}), expected ${expected}` };
     }
     if (error.message.includes("does not support 'tls'")) {
       return { code: "invalid-settings", text: "the server has no TLS, expected tls:// only where it has" };

@@ -4,12 +4,14 @@ import { describeError, type ErrorCode, MillraceError } from "../functions/core/
 /**
  * What the library threw, as one of ours.
  * @param what `Cannot <verb> <thing> "<value>"`.
+ * @param instead What would do without the permission, where that is missing.
  */
-export function amqpError(what: string, cause: unknown): MillraceError {
+export function amqpError(what: string, cause: unknown, instead?: string): MillraceError {
   if (cause instanceof MillraceError) return cause;
   const text = textOf(cause);
   const { code, was = brief(text), expected } = classify(cause, text);
-  return new MillraceError(code, `${what}: ${was}, expected ${expected}`, { cause });
+  const either = code === "forbidden" && instead !== undefined ? `${instead}, or ` : "";
+  return new MillraceError(code, `${what}: ${was}, expected ${either}${expected}`, { cause });
 }
 
 /** Of a connection that was not made. */
@@ -65,10 +67,16 @@ function classify(cause: unknown, text: string): Class {
     case 540:
       return { code: "invalid-settings", expected: "something this broker can do" };
   }
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER") {
+    const was = "the port speaks no TLS";
+    return { code: "invalid-settings", was, expected: "one that does (mostly 5671), or amqp:// in the url" };
+  }
   if (typeof code === "string" && /CERT|ISSUER|SIGNATURE|^ERR_(TLS|SSL|OSSL)|^EPROTO$/.test(code)) {
     const expected =
       "a TLS port whose certificate tls.ca vouches for, and tls.cert where the broker asks for one";
-    return { code: "invalid-settings", expected };
+    // OpenSSL's own texts name its source files, and break the line.
+    const was = /^ERR_O?SSL|^EPROTO$/.test(code) ? `TLS failed (${code})` : undefined;
+    return { code: "invalid-settings", was, expected };
   }
   return { code: "unavailable", expected: "a broker that answers" };
 }

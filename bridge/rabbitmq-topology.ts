@@ -34,19 +34,19 @@ export async function openTopology(connection: AmqpConnection, options: Topology
   await withChannel(connection, async (channel) => {
     if (!declare) return await checkQueue(channel, queue);
     const dead = `${queue}.dead`;
-    await step(`Cannot declare exchange "${deadLetterExchange}"`, () =>
+    await declaring(`Cannot declare exchange "${deadLetterExchange}"`, () =>
       channel.assertExchange(deadLetterExchange, "direct"),
     );
-    await step(`Cannot declare queue "${dead}"`, () =>
+    await declaring(`Cannot declare queue "${dead}"`, () =>
       channel.assertQueue(dead, { arguments: { "x-queue-type": queueType } }),
     );
-    await step(`Cannot bind queue "${dead}" to exchange "${deadLetterExchange}"`, () =>
+    await declaring(`Cannot bind queue "${dead}" to exchange "${deadLetterExchange}"`, () =>
       channel.bindQueue(dead, deadLetterExchange, queue),
     );
-    await step(`Cannot declare exchange "${exchange}"`, () => channel.assertExchange(exchange, "topic"));
+    await declaring(`Cannot declare exchange "${exchange}"`, () => channel.assertExchange(exchange, "topic"));
     await declareQueue(channel, options);
     for (const pattern of bindings) {
-      await step(`Cannot bind queue "${queue}" to exchange "${exchange}" by "${pattern}"`, () =>
+      await declaring(`Cannot bind queue "${queue}" to exchange "${exchange}" by "${pattern}"`, () =>
         channel.bindQueue(queue, exchange, pattern),
       );
     }
@@ -55,7 +55,11 @@ export async function openTopology(connection: AmqpConnection, options: Topology
 
 /** Its messages and consumers; declares nothing. @throws as `openTopology`. */
 export async function checkQueue(channel: Channel, queue: string) {
-  return await step(`Cannot find queue "${queue}"`, () => channel.checkQueue(queue));
+  try {
+    return await channel.checkQueue(queue);
+  } catch (cause) {
+    throw amqpError(`Cannot find queue "${queue}"`, cause);
+  }
 }
 
 /** The queue alone. @throws as `openTopology`. */
@@ -63,7 +67,7 @@ export async function declareQueue(
   channel: Channel,
   { queue, queueType, deadLetterExchange }: TopologyOptions,
 ): Promise<void> {
-  await step(`Cannot declare queue "${queue}"`, () =>
+  await declaring(`Cannot declare queue "${queue}"`, () =>
     channel.assertQueue(queue, {
       deadLetterExchange,
       deadLetterRoutingKey: queue,
@@ -72,10 +76,11 @@ export async function declareQueue(
   );
 }
 
-async function step<T>(what: string, ask: () => Promise<T>): Promise<T> {
+/** One of those that `declare: false` leaves out. */
+async function declaring(what: string, ask: () => Promise<unknown>): Promise<void> {
   try {
-    return await ask();
+    await ask();
   } catch (cause) {
-    throw amqpError(what, cause);
+    throw amqpError(what, cause, "declare: false in bridge.yaml where it is there already");
   }
 }

@@ -127,7 +127,7 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
       if (reasons.length === 0 || Date.now() - lettersWarnedAtMs < WARNING_EVERY_MS) return;
       logger.warn(
         { source: name, messages: lettersSinceWarning, lastReason: reasons.at(-1) },
-        "Messages went to the dead letters",
+        "Messages went to the dead letters (npx millrace dead-letters list)",
       );
       lettersSinceWarning = 0;
       lettersWarnedAtMs = Date.now();

@@ -37,8 +37,14 @@ interface Probe {
   run(signal: AbortSignal): Promise<string> | string;
 }
 
+interface Finding {
+  readonly isWell: boolean;
+  readonly what: string;
+  readonly text: string;
+}
+
 /**
- * Prints one line a finding. Resolves with whether all is well.
+ * Prints one line a finding, and one for all that fail alike. Resolves with whether all is well.
  * @throws MillraceError `invalid-settings` before anything is probed.
  */
 async function runDoctor(
@@ -54,7 +60,9 @@ async function runDoctor(
     ...(url === undefined ? [] : [origin(url, "/healthz"), origin(url, "/ready")]),
   ];
   const findings = await Promise.all(probes.map(examine));
-  for (const { line } of findings) print(line);
+  for (const { isWell, what, text } of merged(findings)) {
+    print(maskUrls(`${isWell ? "ok    " : "FAIL  "}${what}: ${text}`));
+  }
   for (const config of sources.filter(({ enabled }) => !enabled)) {
     print(`note  source ${describeSource(config)}: off`);
   }
@@ -63,7 +71,16 @@ async function runDoctor(
   return findings.every(({ isWell }) => isWell);
 }
 
-async function examine({ what, next, run }: Probe): Promise<{ isWell: boolean; line: string }> {
+/** What fails alike, at the place of the first: most often one thing is wrong, such as the address that several sources share. */
+function merged(findings: readonly Finding[]): Finding[] {
+  const groups = Map.groupBy(findings, ({ isWell, what, text }) => (isWell ? what : text));
+  return [...groups.values()].map((group) => ({
+    ...group[0]!,
+    what: group.map(({ what }) => what).join(", "),
+  }));
+}
+
+async function examine({ what, next, run }: Probe): Promise<Finding> {
   const timeout = Promise.withResolvers<never>();
   const signal = AbortSignal.timeout(PROBE_MS);
   const onLate = () => timeout.reject(new Error(`no answer in ${PROBE_MS / 1000} s`));
@@ -72,11 +89,11 @@ async function examine({ what, next, run }: Probe): Promise<{ isWell: boolean; l
   const alive = setTimeout(() => {}, PROBE_MS + 100);
   try {
     const found = await Promise.race([run(signal), timeout.promise]);
-    return { isWell: true, line: `ok    ${maskUrls(`${what}: ${found}`)}` };
+    return { isWell: true, what, text: found };
   } catch (error) {
     const isSaid = error instanceof MillraceError && !error.retryable;
-    const reason = `${oneLine(reasonOf(error))}${isSaid ? "" : `. Next: ${next}`}`;
-    return { isWell: false, line: `FAIL  ${maskUrls(`${what}: ${reason}`)}` };
+    const text = `${oneLine(reasonOf(error))}${isSaid ? "" : `. Next: ${next}`}`;
+    return { isWell: false, what, text };
   } finally {
     clearTimeout(alive);
     signal.removeEventListener("abort", onLate);

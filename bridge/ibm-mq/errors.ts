@@ -179,9 +179,14 @@ function notAuthorized(context: MqContext, verb: string): Diagnosis {
       expected: `${channelOf(context)} to let user "${user}" in: ${password}, CONNAUTH of ${queueManager} to know the user, no CHLAUTH rule to block it, and SET AUTHREC OBJTYPE(QMGR) PRINCIPAL('${user}') AUTHADD(CONNECT,INQ)`,
     };
   }
+  // The right to read what an application reads would be the right to take it away.
+  const isOurs =
+    rights === "PUT"
+      ? ""
+      : `a stream queue, the only kind that may be read (is it one? DISPLAY QLOCAL(*) WHERE(STREAMQ EQ '${queue}') names whose copies it holds), and `;
   return {
     code: "forbidden",
-    expected: `the user of ${channelOf(context)} ("${user}", unless MCAUSER or CHLAUTH maps it) to have the right: SET AUTHREC PROFILE('${queue}') OBJTYPE(QUEUE) PRINCIPAL('${user}') AUTHADD(${rights})`,
+    expected: `${isOurs}the user of ${channelOf(context)} ("${user}", unless MCAUSER or CHLAUTH maps it) to have the right: SET AUTHREC PROFILE('${queue}') OBJTYPE(QUEUE) PRINCIPAL('${user}') AUTHADD(${rights})`,
   };
 }
 

@@ -4,6 +4,7 @@ import type { IbmMqConfig } from "../config/ibm-mq.ts";
 import { describeAddress } from "../ibm-mq/connection.ts";
 import { openConsumer } from "../ibm-mq/consumer.ts";
 import { refuseSourceQueue } from "../ibm-mq/source-queue.ts";
+import { counted } from "./counted.ts";
 
 /**
  * Connects, opens the queue for input, takes nothing.
@@ -22,6 +23,6 @@ export async function probeIbmMq(config: IbmMqConfig, signal: AbortSignal): Prom
   const target = backoutQueue || "the dead letters";
   const backout =
     backoutThreshold === 0 ? "no backout threshold" : `backout at ${backoutThreshold} to ${target}`;
-  const messages = depth === undefined ? "" : `, queue "${config.queue}" holds ${depth} messages`;
+  const messages = depth === undefined ? "" : `, queue "${config.queue}" holds ${counted(depth, "message")}`;
   return `queue manager ${config.queueManager} answers${messages}, ${backout}`;
 }

@@ -3,6 +3,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { NatsConfig } from "../config/nats.ts";
 import { closeNats, connectNats } from "../nats-connection.ts";
+import { counted } from "./counted.ts";
 
 /**
  * Resolves with one line of what was found.
@@ -35,7 +36,7 @@ export async function probeNats(config: NatsConfig, signal: AbortSignal): Promis
     const waiting = consumer
       ? `consumer "${durable}" has ${consumer.num_pending} waiting and ${consumer.num_ack_pending} unacked`
       : `consumer "${durable}" is not there yet: the bridge makes it when it starts`;
-    return `${answers}, stream "${stream}" holds ${state.messages} messages, ${waiting}`;
+    return `${answers}, stream "${stream}" holds ${counted(state.messages, "message")}, ${waiting}`;
   } finally {
     await closeNats(connection);
   }

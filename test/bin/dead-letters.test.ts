@@ -1,6 +1,8 @@
 /** `millrace dead-letters` on real letters: beside millrace up on the embedded store, and of a bridge on Redis. */
+import { execFile, spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { describe, expect, it } from "vitest";
@@ -8,10 +10,12 @@ import { asText } from "../../bin/dead-letter-view.ts";
 import { connectProducer } from "../../bridge/broker/client.ts";
 import { parseEvent } from "../../functions/core/event.ts";
 import type { StoredDeadLetter } from "../../functions/ports/dead-letters.ts";
+import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
+import { silent } from "../support/logger.ts";
 import { freePort } from "../support/process.ts";
 import { missing, startNats, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { cli, FREE_PORTS, startCli, temporaryFolder } from "./cli.ts";
+import { CLI, cli, FREE_PORTS, startCli, temporaryFolder } from "./cli.ts";
 
 type Line = Readonly<Record<string, unknown>> & { readonly id: string };
 const linesOf = (stdout: string): Line[] =>
@@ -19,6 +23,10 @@ const linesOf = (stdout: string): Line[] =>
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Line);
+
+/** The `script` of util-linux gives a command a terminal. */
+const TERMINAL = "script";
+const hasTerminal = spawnSync(TERMINAL, ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux");
 
 // Each command is a process of its own: on a busy machine that takes seconds.
 const MANY_COMMANDS = { timeout: 90_000 };
@@ -167,6 +175,22 @@ describe("millrace dead-letters", () => {
     expect(stderr).toContain('no store in DATA_DIR ".millrace"');
     expect(existsSync(join(folder.path, ".millrace"))).toBe(false);
   });
+
+  it.skipIf(!hasTerminal)(
+    "list on a terminal says that there are none; in a pipe it prints nothing",
+    async () => {
+      using folder = temporaryFolder();
+      openSqliteDatabase({ folder: folder.path, logger: silent })[Symbol.dispose]();
+      const env = { DATA_DIR: folder.path };
+      const command = `'${process.execPath}' '${CLI}' dead-letters list`;
+      const run = promisify(execFile);
+      const { stdout } = await run(TERMINAL, ["-qec", command, "/dev/null"], {
+        env: { PATH: process.env.PATH, ...env },
+      });
+      expect(stdout).toBe("No dead letters.\r\n");
+      expect(await cli(["dead-letters"], env)).toMatchObject({ code: 0, stdout: "" });
+    },
+  );
 
   it.each([
     [["replay"], "expected the ids of letters, or --all"],

@@ -163,6 +163,29 @@ describe("millrace doctor", () => {
     expect(stdout).not.toContain("hunter2");
   });
 
+  it("says once what is wrong with several sources alike", async () => {
+    using folder = temporaryFolder();
+    const port = await freePort();
+    const { code, stdout } = await cli(["doctor"], {
+      ...{ DATA_DIR: folder.path, MQ_HOST: "127.0.0.1", MQ_PORT: String(port), MQ_QMGR: "QM1" },
+      BROKER_ADDR: `127.0.0.1:${port}`,
+    });
+    expect(code).toBe(1);
+    const at = `at 127\\.0\\.0\\.1\\(${port}\\)`;
+    const named = [
+      "audit.txn (ibm-mq AUDIT.TXN",
+      "promo.feed (ibm-mq PROMO.FEED",
+      "central.sync (ibm-mq CENTRAL.SYNC",
+    ]
+      .map((start) => `source ${start.replace("(", "\\(")} of QM1 ${at}\\)`)
+      .join(", ");
+    expect(stdout.trim().split("\n")).toEqual([
+      expect.stringMatching(/^ok {4}DATA_DIR /),
+      expect.stringMatching(/^FAIL {2}source framed-tcp \(framed-tcp \S+\): [^,]*ECONNREFUSED/),
+      expect.stringMatching(new RegExp(`^FAIL {2}${named}: Cannot (connect to|use) IBM MQ`)),
+    ]);
+  });
+
   it("looks at the stream of a JetStream source, says of a consumer how far it is, and makes none", async (context) => {
     const reason = missing("nats-server");
     if (reason) context.skip(reason);
@@ -192,7 +215,7 @@ describe("millrace doctor", () => {
     await jetstream(connection).publish("orders.paid", "{}");
     const found = await doctor();
     expect(found).toMatchObject({ code: 0 });
-    expect(found.lines[0]).toMatch(/"ORDERS" holds 1 messages, consumer "millrace" is not there yet/);
+    expect(found.lines[0]).toMatch(/"ORDERS" holds 1 message, consumer "millrace" is not there yet/);
     await consumers.add("ORDERS", { durable_name: "millrace", ack_policy: AckPolicy.Explicit });
     expect((await doctor()).lines[0]).toMatch(/consumer "millrace" has 1 waiting and 0 unacked$/);
   });

@@ -1,5 +1,7 @@
 /** How a NATS source proves who it is, on real servers: nkeys, .creds files, TLS. */
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { nkeys } from "@nats-io/transport-node";
@@ -144,6 +146,45 @@ describe("connectNats", () => {
       code: "invalid-settings",
       message: `Cannot connect to NATS "127.0.0.1:${port}": the server has no TLS, expected tls:// only where it has`,
     });
+  });
+
+  it("tls: what answers with no TLS after all is told in words of ours, on one line", async () => {
+    // No nats-server does it; a proxy that ends TLS elsewhere may.
+    const peer = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.write('INFO {"server_id":"a","version":"2.9.10","tls_required":true,"max_payload":1000}\r\n');
+      socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void peer.close());
+    await once(peer, "listening");
+    const { port } = peer.address() as AddressInfo;
+    const error = await errorOf({ url: `tls://127.0.0.1:${port}` });
+    expect(error).toMatchObject({ code: "invalid-settings", retryable: false });
+    expect(error.message).toBe(
+      `Cannot connect to NATS "127.0.0.1:${port}": TLS failed (ERR_SSL_WRONG_VERSION_NUMBER), expected a server that speaks TLS there, or nats:// in the url and no tls`,
+    );
+  });
+
+  it("wss: a listener without TLS is not said to be away", async () => {
+    const web = await freePort();
+    await serve(`websocket { listen: "127.0.0.1:${web}", no_tls: true }`);
+    const error = await errorOf({ url: `wss://127.0.0.1:${web}` });
+    expect(error.message).toContain("expected a WebSocket listener there, wss:// where it has TLS");
+    await works({ url: `ws://127.0.0.1:${web}` });
+  });
+
+  it("no credentials where the server wants them: that none were given", async () => {
+    const port = await serve('authorization { user: bridge, password: "hunter2" }');
+    const error = await errorOf({ url: `nats://127.0.0.1:${port}` });
+    expect(error).toMatchObject({ code: "unauthorized", retryable: false });
+    expect(error.message).toBe(
+      `Cannot connect to NATS "127.0.0.1:${port}": the server wants credentials and none were given, expected user:password@ or token@ in the url, NATS_CREDS or NATS_NKEY`,
+    );
+    for (const given of ["bridge:wrong@", "token@"]) {
+      const { message } = await errorOf({ url: `nats://${given}127.0.0.1:${port}` });
+      expect(message).toContain("the server refused the credentials, expected valid ones");
+    }
+    await works({ url: `nats://bridge:hunter2@127.0.0.1:${port}` });
   });
 
   it.each([

@@ -5,7 +5,7 @@ import { MillraceError } from "../../functions/core/errors.ts";
 import type { BrokerSource } from "../../functions/ports/broker-source.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
-import { createMemoryDeadLetters, createMemoryLog, good, scriptedSource } from "./memory-log.ts";
+import { createMemoryDeadLetters, createMemoryLog, good, poison, scriptedSource } from "./memory-log.ts";
 
 const lost = () =>
   new MillraceError("unavailable", "Cannot read: the connection was closed, expected it open");
@@ -120,6 +120,17 @@ describe("runSource", () => {
     await done;
     expect(stats.lastError).toBe("connect amqp://***@10.0.0.7/ failed");
     expect(JSON.stringify(logger.lines)).not.toContain("hunter2");
+  });
+
+  it("what went to the dead letters is warned of with the command that lists it", async () => {
+    const { run, stop, stats, logger } = setUp([() => scriptedSource([[poison("x")]], [])]);
+    const done = run();
+    await waitFor("the letter", () => stats.deadLettered === 1);
+    stop.abort();
+    await done;
+    expect(logger.lines.map(({ level, message }) => `${level} ${message}`)).toContain(
+      "warn Messages went to the dead letters (npx millrace dead-letters list)",
+    );
   });
 
   it("never throws, whatever the source does", async () => {

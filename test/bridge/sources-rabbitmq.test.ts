@@ -198,6 +198,9 @@ describe("RabbitMQ source", () => {
       expect(numbersOf(await first)).toEqual([1]);
       const error = await errorOf(open({ url, declare: true }).next());
       expect(error.code).toBe("forbidden");
+      expect(error.message).toMatch(
+        /^Cannot declare exchange .*ACCESS_REFUSED .*, expected declare: false in bridge.yaml where it is there already, or the user to have that permission/,
+      );
     });
   });
 
@@ -530,6 +533,9 @@ describe("RabbitMQ source", () => {
           .next(),
       );
       expect(plain.retryable).toBe(false);
+      expect(plain.message).toBe(
+        `Cannot connect to RabbitMQ "127.0.0.1:${server.port}": the port speaks no TLS, expected one that does (mostly 5671), or amqp:// in the url`,
+      );
     });
   });
 
@@ -629,7 +635,43 @@ describe("RabbitMQ source", () => {
         "NOT_FOUND",
       );
       await open().connect();
-      expect(await probeRabbitMq(config, signal)).toContain("has 0 messages waiting and 1 consumers");
+      expect(await probeRabbitMq(config, signal)).toMatch(/has 0 messages waiting and 1 consumer$/);
+    });
+
+    it("names a right that is missing, and no message counts as delivered", async () => {
+      const { config, queue, exchange } = setUp({ queueType: "quorum", declare: false });
+      const declares = { configure: ".*", write: ".*" };
+      const [blind, reader] = [
+        await server.addUser(`blind-${exchange}`, { password: "p", ...declares }),
+        await server.addUser(`reader-${exchange}`, { password: "p", read: ".*" }),
+      ];
+      const refusal = async (more: Partial<RabbitMqConfig>) =>
+        await errorOf(probeRabbitMq({ ...config, ...more }, signal));
+      // Before there is a queue.
+      for (const url of [blind, reader]) {
+        const mayNotDeclare = await refusal({ url, declare: true });
+        expect(mayNotDeclare.code).toBe("forbidden");
+        expect(mayNotDeclare.message).toContain(`Cannot declare queue "${queue}": ACCESS_REFUSED`);
+      }
+      const like = { "x-queue-type": "quorum" };
+      await withChannel(server.url, (channel) => channel.assertQueue(queue, { arguments: like }));
+      await publishConfirmed(server.url, "", [{ routingKey: queue, body: body(1) }]);
+
+      const mayNotRead = await refusal({ url: blind });
+      expect(mayNotRead.code).toBe("forbidden");
+      expect(mayNotRead.message).toContain(`Cannot read from RabbitMQ queue "${queue}": ACCESS_REFUSED`);
+      const mayNotDeclare = await refusal({ url: reader, declare: true });
+      expect(mayNotDeclare.message).toMatch(
+        /^Cannot declare queue .*, expected declare: false in bridge.yaml/,
+      );
+      expect(await probeRabbitMq({ ...config, url: reader }, signal)).toContain(
+        "has 1 message waiting and 0 consumers",
+      );
+      const message = await withChannel(server.url, (channel) => channel.get(queue, { noAck: true }));
+      expect(message && { ...message.fields, ...message.properties.headers }).toMatchObject({
+        redelivered: false,
+        "x-delivery-count": 0,
+      });
     });
 
     it("names what differs, what is missing, and a broker that is away", async () => {
