@@ -10,6 +10,13 @@ import type { SourceEvents } from "./source-monitor.ts";
 
 /** Messages of one batch: what the log appends in one go. */
 export const BATCH_MESSAGES = 500;
+/**
+ * Messages of one batch from a broker that has given `prefetch` and gives more for what is acked: a quarter of them, so that log, broker and
+ * bridge all have work while an ack or an answer is on its way (`npm run bench -- --only bridge`).
+ */
+export function batchMessages(prefetch: number): number {
+  return Math.min(BATCH_MESSAGES, Math.ceil(prefetch / 4));
+}
 /** Bytes of one batch: 500 messages of 1 MiB would be half a gigabyte on their way to the store. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 

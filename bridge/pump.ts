@@ -35,7 +35,7 @@ export async function pump(source: BrokerSource, deps: PumpDeps, signal: AbortSi
     for await (const batch of source.deliveries(signal)) {
       stats.received += batch.deliveries.length;
       stats.oldestUnackedAtMs = Date.now();
-      const refusal = await store(source.name, batch, deps, signal, grace.over);
+      const refusal = await store(source.name, batch, deps, signal, grace);
       await (refusal === undefined ? batch.ack() : batch.nack(refusal));
       stats.oldestUnackedAtMs = undefined;
       if (refusal !== undefined) return;
@@ -52,7 +52,7 @@ async function store(
   batch: Batch,
   { log, deadLetters, monitor, backoff }: PumpDeps,
   signal: AbortSignal,
-  graceOver: Promise<never>,
+  grace: Grace,
 ): Promise<unknown> {
   const { stats } = monitor;
   const events: MillraceEvent[] = [];
@@ -79,7 +79,7 @@ async function store(
   for (const step of steps) {
     for (let attempt = 0; ; attempt++) {
       try {
-        await Promise.race([step(), graceOver]);
+        await grace.within(step());
         if (attempt > 0) monitor.storeRecovered();
         break;
       } catch (error) {
@@ -106,22 +106,36 @@ function deadLetter(source: string, { reason, message }: Undecodable): DeadLette
   };
 }
 
-/** A promise that rejects `ms` after the abort. */
-function graceAfter(signal: AbortSignal, ms: number): { over: Promise<never>; end(): void } {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => {});
+interface Grace {
+  /**
+   * Waits for the work, until the grace is over: then it rejects. For one at a time. No `Promise.race`: that would leave something on the
+   * promise of the grace for every batch, for as long as the bridge runs.
+   */
+  within<T>(work: Promise<T>): Promise<T>;
+  end(): void;
+}
+
+/** The time from the abort until `ms` after it. */
+function graceAfter(signal: AbortSignal, ms: number): Grace {
+  let over: MillraceError | undefined;
+  let giveUp: ((error: MillraceError) => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const begin = () => {
     timer = setTimeout(() => {
-      reject(
-        new MillraceError("unavailable", `Cannot store messages: no answer, expected one within ${ms} ms`),
-      );
+      const was = `no answer, expected one within ${ms} ms`;
+      over = new MillraceError("unavailable", `Cannot store messages: ${was}`);
+      giveUp?.(over);
     }, ms);
   };
   signal.addEventListener("abort", begin, { once: true });
   if (signal.aborted) begin();
   return {
-    over: promise,
+    within: (work) =>
+      new Promise((resolve, reject) => {
+        giveUp = reject;
+        if (over) reject(over);
+        work.then(resolve, reject);
+      }),
     end() {
       signal.removeEventListener("abort", begin);
       clearTimeout(timer);

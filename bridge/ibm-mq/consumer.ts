@@ -1,4 +1,5 @@
 /** One consumer process and what is asked of it. */
+import type { MillraceError } from "../../functions/core/errors.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import { type MqChild, startMqChild } from "./child.ts";
 import { type MqOptions, prepareConnection } from "./connection.ts";
@@ -55,6 +56,7 @@ export async function openConsumer(
   };
   const connected = Promise.withResolvers<QueueFacts>();
   let batch: PromiseWithResolvers<readonly MqMessage[]> | undefined;
+  let failed: MillraceError | undefined;
   let depths: ((messages: number | undefined) => void)[] = [];
 
   const child: MqChild<ConsumerCommand> = startMqChild<ConsumerCommand, ConsumerReport>(
@@ -75,7 +77,9 @@ export async function openConsumer(
   const lost = child.ended.then((failure) => {
     for (const answer of depths) answer(undefined);
     depths = [];
-    throw mqError(failure ?? { kind: "process", detail: "it was stopped" }, context);
+    failed = mqError(failure ?? { kind: "process", detail: "it was stopped" }, context);
+    batch?.reject(failed);
+    throw failed;
   });
   lost.catch(() => {});
   const aborted = Promise.withResolvers<undefined>();
@@ -102,19 +106,21 @@ export async function openConsumer(
     queue: facts,
     async fetch(room) {
       if (signal.aborted) return [];
+      if (failed) throw failed;
       batch = Promise.withResolvers();
       child.send({ do: "fetch", room });
-      return await Promise.race([batch.promise, lost]);
+      return await batch.promise;
     },
     cancel: () => child.send({ do: "cancel" }),
     lost,
     settle: (how) => child.send({ do: how }),
     async depth() {
+      if (failed) return undefined;
       const { promise, resolve } = Promise.withResolvers<number | undefined>();
       depths.push(resolve);
       child.send({ do: "inquire-depth" });
       const timer = setTimeout(resolve, DEPTH_MS, undefined);
-      const messages = await Promise.race([promise, lost.catch(() => undefined)]);
+      const messages = await promise;
       clearTimeout(timer);
       return messages;
     },

@@ -40,6 +40,7 @@ export async function connectIbmMqPublisher(options: MqOptions): Promise<IbmMqPu
         inFlight -= report.messages;
         progress.resolve();
         progress = Promise.withResolvers();
+        progress.promise.catch(() => {});
       }
     },
   );
@@ -51,9 +52,11 @@ export async function connectIbmMqPublisher(options: MqOptions): Promise<IbmMqPu
       queue: undefined,
       rights: "PUT",
     });
+    progress.reject(failed);
     throw failed;
   });
   lost.catch(() => {});
+  progress.promise.catch(() => {});
   try {
     child.send({ do: "connect", connection });
     await Promise.race([connected.promise, lost]);
@@ -73,11 +76,11 @@ export async function connectIbmMqPublisher(options: MqOptions): Promise<IbmMqPu
         company: message.companyId,
         body: encodeBody(message),
       });
-      while (inFlight >= IN_FLIGHT) await Promise.race([progress.promise, lost]);
+      while (inFlight >= IN_FLIGHT) await progress.promise;
     },
     async close() {
       try {
-        while (inFlight > 0) await Promise.race([progress.promise, lost]);
+        while (inFlight > 0) await progress.promise;
       } finally {
         await child.stop();
       }

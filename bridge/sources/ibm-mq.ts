@@ -34,7 +34,6 @@ interface Unit {
   /** Batches handed out of it and not settled, and the fetch that is under way. */
   open: number;
   isRefused: boolean;
-  readonly settled: PromiseWithResolvers<void>;
 }
 
 export function createIbmMqSource(options: IbmMqOptions): BrokerSource {
@@ -48,8 +47,14 @@ export function createIbmMqSource(options: IbmMqOptions): BrokerSource {
       if (signal.aborted) return;
       const consumer = await openConsumer(options, signal);
       if (!consumer) return;
-      const aborted = Promise.withResolvers<void>();
-      const onAbort = () => aborted.resolve();
+      let isLost = false;
+      // Of the wait for room: when a unit is settled, on abort, and when the process has ended.
+      let wake = () => {};
+      const onAbort = () => wake();
+      consumer.lost.catch(() => {
+        isLost = true;
+        wake();
+      });
       signal.addEventListener("abort", onAbort, { once: true });
       let unit = newUnit();
       let isFetching = false;
@@ -60,7 +65,7 @@ export function createIbmMqSource(options: IbmMqOptions): BrokerSource {
         if (left.open > 0 || left.messages === 0) return;
         consumer.settle(left.isRefused ? "back" : "commit");
         unit = newUnit();
-        left.settled.resolve();
+        wake();
       };
       try {
         refuseSourceQueue(queue, consumer.queue.streamQueue);
@@ -69,8 +74,10 @@ export function createIbmMqSource(options: IbmMqOptions): BrokerSource {
         while (!signal.aborted) {
           const mine = unit;
           const room = batchMessages - mine.messages;
-          if (room <= 0) {
-            await Promise.race([mine.settled.promise, aborted.promise, consumer.lost]);
+          if (room <= 0 && !isLost) {
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
             continue;
           }
           mine.open++;
@@ -108,7 +115,6 @@ const newUnit = (): Unit => ({
   messages: 0,
   open: 0,
   isRefused: false,
-  settled: Promise.withResolvers<void>(),
 });
 
 function decodeMessage(message: MqMessage, queue: string, decode: Decode): Decoded {

@@ -15,13 +15,15 @@ import { millis, nanos } from "@nats-io/transport-node";
 import { sleep } from "../../functions/core/backoff.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import type { BrokerSource, Decode, Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
-import { BATCH_MESSAGES, createIntake } from "../intake.ts";
+import { batchMessages, createIntake } from "../intake.ts";
 import { closeNats, connectNats, type NatsServer, natsError, rawNatsMessage } from "../nats-connection.ts";
 import { type ConsumerOptions, openConsumer } from "../nats-consumer.ts";
 import type { SourceEvents } from "../source-monitor.ts";
 
 /** Milliseconds a request for messages stands. The server sends heartbeats within it, so a dead one is noticed. */
 const FETCH_MS = 30_000;
+/** Milliseconds waited for what was unacked: at once there, unless another bridge holds it. The client takes no less. */
+const FETCH_AGAIN_MS = 1000;
 /** Milliseconds the server may be late in noticing that an ack wait has passed. */
 const LATE_MS = 100;
 /** Milliseconds of an ack wait that are let pass for the sake of order: longer, and being late is worse than being out of order. */
@@ -57,15 +59,33 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
       let requested: ConsumerMessages | undefined;
       let wanted = Promise.withResolvers<void>();
       const intake = createIntake<Message>({
-        // While one half is stored the other one is fetched.
-        maxBatchMessages: Math.min(BATCH_MESSAGES, Math.ceil(prefetch / 2)),
+        maxBatchMessages: batchMessages(prefetch),
         onRelease: () => wanted.resolve(),
       });
 
-      const fetchAll = async (consumer: Consumer) => {
+      const push = (message: JsMsg) =>
+        intake.push({ message, decoded: decode(toRaw(stream, message)) }, message.data.byteLength);
+
+      /** Those whose ack wait has passed. The server gives them in the order in which it passed, which renewals have changed. */
+      const fetchAgain = async (consumer: Consumer, messages: number) => {
+        requested = await consumer.fetch({
+          max_messages: Math.min(messages, prefetch),
+          expires: FETCH_AGAIN_MS,
+        });
+        if (signal.aborted) requested.stop();
+        const again: JsMsg[] = [];
+        for await (const message of requested) {
+          unsettled.add(message);
+          again.push(message);
+        }
+        if (connection.isClosed()) return;
+        for (const message of again.sort((one, other) => one.seq - other.seq)) push(message);
+      };
+      const fetchAll = async (consumer: Consumer, unacked: number) => {
+        if (unacked > 0) await fetchAgain(consumer, unacked);
         while (!signal.aborted && !connection.isClosed()) {
           const room = prefetch - intake.held.messages;
-          if (room < prefetch / 2) {
+          if (room < prefetch / 8) {
             wanted = Promise.withResolvers();
             await wanted.promise;
             continue;
@@ -74,7 +94,7 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
           if (signal.aborted) requested.stop();
           for await (const message of requested) {
             unsettled.add(message);
-            intake.push({ message, decoded: decode(toRaw(stream, message)) }, message.data.byteLength);
+            push(message);
           }
         }
       };
@@ -107,7 +127,7 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
             connection.closed(),
           ]);
         }
-        fetchAll(consumer).then(() => {
+        fetchAll(consumer, info.num_ack_pending).then(() => {
           if (signal.aborted) intake.end();
         }, failed);
 

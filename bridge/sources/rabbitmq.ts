@@ -16,7 +16,7 @@ import type { Channel, ConsumeMessage, Message } from "amqplib";
 import { sleep } from "../../functions/core/backoff.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import type { Batch, BrokerSource, Decode, Decoded } from "../../functions/ports/broker-source.ts";
-import { BATCH_MESSAGES, createIntake, type Taken } from "../intake.ts";
+import { batchMessages, createIntake, type Taken } from "../intake.ts";
 import {
   type AmqpConnection,
   type AmqpTls,
@@ -67,10 +67,7 @@ export function createRabbitMqSource(options: RabbitMqOptions): BrokerSource {
       const clientName = `millrace ${name}`;
       const connection = await connectAmqp({ url, clientName, tls, heartbeatSeconds }, signal);
       if (!connection) return;
-      // While one half is stored the other one comes.
-      const intake = createIntake<Delivery>({
-        maxBatchMessages: Math.min(BATCH_MESSAGES, Math.ceil(prefetch / 2)),
-      });
+      const intake = createIntake<Delivery>({ maxBatchMessages: batchMessages(prefetch) });
       const consumerTag = `millrace-${name}-${randomUUID()}`;
       const aborted = Promise.withResolvers<void>();
       const onAbort = () => aborted.resolve();

@@ -17,17 +17,30 @@ import { append } from "./sections/append.ts";
 import { bridge } from "./sections/bridge.ts";
 import { commands } from "./sections/commands.ts";
 import { fanout } from "./sections/fanout.ts";
+import { flat } from "./sections/flat.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
+import { outage } from "./sections/outage.ts";
 import { rate } from "./sections/rate.ts";
 import { storm } from "./sections/storm.ts";
 
-const SECTIONS: readonly Section[] = [fanout, rate, storm, memory, latency, bridge, append, commands];
+const SECTIONS: readonly Section[] = [
+  fanout,
+  rate,
+  storm,
+  memory,
+  latency,
+  bridge,
+  flat,
+  outage,
+  append,
+  commands,
+];
 
 const names = (text: string) => text.split(",").filter(Boolean);
 const options = new Command("bench")
   .description("Measures Millrace and other people's servers side by side (Linux: it reads /proc).")
-  .option("--quick", "fewer and shorter measurements: about 3 minutes instead of 15", false)
+  .option("--quick", "fewer and shorter measurements: about 6 minutes instead of 25", false)
   .option("--only <sections>", `some of ${SECTIONS.map(({ name }) => name).join(",")}`, names)
   .option("--systems <names>", `some of ${SYSTEMS.map(({ name }) => name).join(",")}`, names)
   .option("--json <file>", "where the numbers go", ".bench/results.json")

@@ -1,20 +1,12 @@
-/** kill -9 of the bridge while messages flow. */
+/** kill -9 of the bridge while messages flow from a broker without acks. Those with acks: queue-*.test.ts. */
 import { describe, expect, it } from "vitest";
 import { missing, startNats, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { compare, expectAll, upTo } from "./lib/compare.ts";
-import {
-  addStream,
-  openCoreNats,
-  openFramedTcp,
-  openJetStream,
-  type Producer,
-  startLoad,
-} from "./lib/load.ts";
+import { compare, upTo } from "./lib/compare.ts";
+import { openCoreNats, openFramedTcp, type Producer, startLoad } from "./lib/load.ts";
 import {
   coreNatsSource,
   framedTcpSource,
-  jetStreamSource,
   mintToken,
   startBridge,
   startBroker,
@@ -75,18 +67,6 @@ async function expectLossInFlight(
 const IN_FLIGHT = 500;
 
 describe("bridge, killed with -9 under load", { timeout: 60_000 }, () => {
-  it("JetStream: nothing is lost, nothing comes twice, all in the order it was published", async (context) => {
-    if (noServer) context.skip(noServer);
-    await using redis = await startRedis();
-    await using nats = await startNats();
-    await addStream(nats.url);
-    await using producer = openJetStream(nats.url);
-    await killUnderLoad(
-      { redisUrl: redis.url, source: jetStreamSource(nats.url), producer },
-      ({ reader, last }) => expectAll(reader, upTo(last)),
-    );
-  });
-
   it("framed TCP, queue: only what was in flight is lost; the broker keeps what comes while nobody reads", async (context) => {
     if (noRedis) context.skip(noRedis);
     await using redis = await startRedis();

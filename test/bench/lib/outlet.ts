@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { connect as connectNats } from "@nats-io/transport-node";
+import { connect as connectAmqp } from "amqplib";
 import { encodeFrames, encodeHandshake } from "../../../bridge/broker/framing.ts";
 import { parseEvent } from "../../../functions/core/event.ts";
 import { httpOutlet } from "./http-outlet.ts";
@@ -15,6 +16,13 @@ export type PublishTarget =
   | { readonly kind: "log"; readonly redisUrl: string; readonly company: string }
   /** A subject of a NATS server. */
   | { readonly kind: "nats"; readonly url: string; readonly subject: string }
+  /** An exchange of RabbitMQ: persistent messages, each with an id, confirmed. */
+  | {
+      readonly kind: "rabbitmq";
+      readonly url: string;
+      readonly exchange: string;
+      readonly routingKey: string;
+    }
   /** A framed-TCP broker. */
   | { readonly kind: "tcp"; readonly port: number };
 
@@ -32,6 +40,7 @@ export function openOutlet(target: PublishTarget): Promise<Outlet> {
   if (target.kind === "http") return Promise.resolve(httpOutlet(new URL(target.url)));
   if (target.kind === "log") return logOutlet(target.redisUrl, target.company);
   if (target.kind === "nats") return natsOutlet(target.url, target.subject);
+  if (target.kind === "rabbitmq") return rabbitOutlet(target.url, target.exchange, target.routingKey);
   return tcpOutlet(target.port);
 }
 
@@ -76,6 +85,35 @@ async function natsOutlet(url: string, subject: string): Promise<Outlet> {
     pending: () => unflushed,
     failure: () => (connection.isClosed() ? "the NATS connection closed" : undefined),
     close: () => void connection.close(),
+  };
+}
+
+async function rabbitOutlet(url: string, exchange: string, routingKey: string): Promise<Outlet> {
+  const connection = await connectAmqp(url);
+  const channel = await connection.createConfirmChannel();
+  const run = crypto.randomUUID();
+  let lastId = 0;
+  let unconfirmed = 0;
+  let failure: string | undefined;
+  const failed = (error: unknown) => {
+    if (error) failure ??= String(error);
+  };
+  connection.on("error", failed);
+  channel.on("error", failed);
+  return {
+    send(events) {
+      unconfirmed += events.length;
+      for (const event of events) {
+        const options = { persistent: true, messageId: `${run}-${++lastId}` };
+        channel.publish(exchange, routingKey, Buffer.from(event), options, (error) => {
+          unconfirmed--;
+          failed(error);
+        });
+      }
+    },
+    pending: () => unconfirmed,
+    failure: () => failure,
+    close: () => void connection.close().catch(() => {}),
   };
 }
 

@@ -52,7 +52,7 @@ const calls = {
   /** Sends `count` events as fast as they are taken. */
   async publishNow(count: number): Promise<void> {
     send(count);
-    await settled(30_000);
+    await settled(120_000);
   },
 
   close(): void {

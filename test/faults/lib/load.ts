@@ -34,9 +34,10 @@ export interface Producer extends AsyncDisposable {
  */
 export function openJetStream(url: string, subject = SUBJECT): Producer {
   let connection: Promise<NatsConnection> | undefined;
+  let isClosed = false;
   return {
     async send(messages) {
-      for (let left = messages; left.length > 0; ) {
+      for (let left = messages; left.length > 0 && !isClosed; ) {
         try {
           connection ??= connect({ servers: url, reconnect: false });
           const js = jetstream(await connection, { timeout: 5000 });
@@ -54,6 +55,7 @@ export function openJetStream(url: string, subject = SUBJECT): Producer {
       }
     },
     async [Symbol.asyncDispose]() {
+      isClosed = true;
       await (await connection?.catch(() => undefined))?.close();
     },
   };
@@ -130,7 +132,8 @@ export function startLoad(
     },
     stop,
     async [Symbol.asyncDispose]() {
-      await stop().catch(() => {});
+      // Not waited for: a test that failed may have left a broker that takes nothing. The producer's own end ends it.
+      isStopped = true;
     },
   };
 }

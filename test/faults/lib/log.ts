@@ -61,15 +61,16 @@ export async function openLog(redisUrl: string, company: string): Promise<LogVie
   };
 }
 
-/** Resolves when so many more events are in the log. */
-export async function flow(log: LogView, events: number): Promise<void> {
-  let before: number | undefined;
-  const hasFlowed = async () => {
-    const { length } = await log.events();
-    before ??= length;
-    return length >= before + events;
-  };
-  await waitFor(`${events} more events in the log`, hasFlowed, { timeoutMs: 30_000 });
+/** Resolves when so many more events are in the log than now. */
+export async function flow(log: LogView, more: number): Promise<void> {
+  const { length } = await waitFor("the store to answer", () => log.events());
+  await reach(log, length + more);
+}
+
+/** Resolves when so many events are in the log. */
+export async function reach(log: LogView, events: number): Promise<void> {
+  const isReached = async () => (await log.events()).length >= events;
+  await waitFor(`${events} events in the log`, isReached, { timeoutMs: 30_000 });
 }
 
 export interface ExpectOptions {

@@ -56,7 +56,7 @@ export async function startServe(env: Record<string, string>): Promise<Instance>
     return {
       url,
       process: child,
-      metric: (name) => readMetric(url, name),
+      metric: async (name) => (await readMetrics(url))(name),
       [Symbol.asyncDispose]: () => child.stop("SIGKILL"),
     };
   } catch (error) {
@@ -65,10 +65,22 @@ export async function startServe(env: Record<string, string>): Promise<Instance>
   }
 }
 
-async function readMetric(url: string, name: string): Promise<number> {
+/** Values by their names; of a metric with labels the sum. */
+async function readMetrics(url: string): Promise<(name: string) => number> {
   const text = await (await fetch(`${url}/metrics`)).text();
-  const values = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"));
-  return values.reduce((sum, [, value]) => sum + Number(value), 0);
+  return (name) => {
+    const values = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"));
+    return values.reduce((sum, [, value]) => sum + Number(value), 0);
+  };
+}
+
+/** Since the process began. */
+export interface SourceCounts {
+  readonly received: number;
+  readonly appended: number;
+  readonly duplicates: number;
+  readonly retries: number;
+  readonly reconnects: number;
 }
 
 export interface BridgeProcess extends AsyncDisposable {
@@ -79,8 +91,8 @@ export interface BridgeProcess extends AsyncDisposable {
   start(): void;
   /** Resolves when every source of the process has been connected so many times. */
   connected(times?: number): Promise<void>;
-  /** As Instance.metric, of the process that runs now. */
-  metric(name: string): Promise<number>;
+  /** Counts of the sources of the process that runs now, all as of one moment. */
+  counts(): Promise<SourceCounts>;
 }
 
 /** `millrace bridge` with this bridge.yaml, its sources connected. */
@@ -107,9 +119,13 @@ export async function startBridge(
       };
       await waitFor("the bridge to be connected", isConnected, { timeoutMs: 30_000 });
     },
-    async metric(name) {
+    async counts() {
       const [, url] = await printed("its probes", current, /"url":"([^"]+)"[^\n]*Probes and metrics/);
-      return await readMetric(url!, name);
+      const metrics = await readMetrics(url!);
+      const [received, appended, duplicates, retries, reconnects] = [
+        ...["received", "appended", "duplicates", "retries", "reconnects"],
+      ].map((name) => metrics(`millrace_source_${name}_total`)) as [number, number, number, number, number];
+      return { received, appended, duplicates, retries, reconnects };
     },
     async [Symbol.asyncDispose]() {
       await current.stop("SIGKILL");
