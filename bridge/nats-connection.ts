@@ -68,6 +68,13 @@ export async function connectNats(
       const message = `${what}: the server wants credentials and none were given, expected ${expected}`;
       throw new MillraceError("unauthorized", message, { cause });
     }
+    // A server that refuses our certificate, or misses it, says so and resets the connection: the reset may overtake what it says.
+    if (options.tls && codeOf(cause) === "ECONNRESET") {
+      const certificate =
+        files.tls?.cert === undefined ? "asks for a certificate of ours" : "refused our certificate";
+      const expected = `a server that lets us in (perhaps it ${certificate}: tls.cert and tls.key)`;
+      throw new MillraceError("unavailable", `${what}: connection reset, expected ${expected}`, { cause });
+    }
     // The library says so whatever the reason is, of TLS too.
     if (isWeb && cause instanceof ConnectionError && cause.message === "connection refused") {
       const expected = "a WebSocket listener there, wss:// where it has TLS and ws:// where it has none";
@@ -141,10 +148,14 @@ export function natsError(what: string, cause: unknown): MillraceError {
   );
 }
 
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code ?? "");
+}
+
 /** What TLS failed of, in words of ours: OpenSSL's name source files. */
 function tlsProblem(cause: unknown): { readonly code: ErrorCode; readonly text: string } | undefined {
   for (let error = cause; error instanceof Error; error = error.cause) {
-    const code = String((error as { code?: unknown }).code ?? "");
+    const code = codeOf(error);
     if (/ALERT/.test(code)) {
       const expected = "tls.cert and tls.key of an authority it trusts";
       return {
