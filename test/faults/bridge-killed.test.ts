@@ -14,7 +14,7 @@ import {
 } from "./lib/millrace.ts";
 import { openReader, type Reader } from "./lib/reader.ts";
 
-const KILLS = 4;
+const KILLS = 10;
 const PER_SECOND = 1000;
 const noRedis = missing("redis-server");
 const noServer = noRedis ?? missing("nats-server");
