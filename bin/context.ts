@@ -32,6 +32,8 @@ export const STORE_SETTINGS = [
   "REPLAY_RETENTION_MS",
   "TODAY_TIMEZONE",
 ] as const satisfies SettingName[];
+/** What `millrace up` calls the source on its own broker, which no bridge.yaml names. */
+export const EMBEDDED_SOURCE = "embedded";
 /** The settings of HTTP. */
 export const HTTP_SETTINGS = [
   ...["PORT", "HOST", "STREAMING_ENABLED", "AUTH_MODE", "JWT_SECRET", "JWKS_URL", "JWT_ISSUER"],

@@ -13,6 +13,7 @@ import {
 import { describeError, type ErrorCode, MillraceError } from "../functions/core/errors.ts";
 import { quote } from "../functions/core/ids.ts";
 import type { RawMessage } from "../functions/ports/broker-source.ts";
+import { unescaped, unlessAborted } from "./connect-once.ts";
 import { type NatsFiles, readNatsFiles } from "./nats-files.ts";
 
 /** Milliseconds for the server to answer a new connection. */
@@ -82,30 +83,7 @@ export async function connectNats(
     }
     throw natsError(what, cause);
   });
-  // The library cannot be told to stop; a connection that comes too late is closed.
-  const aborted = Promise.withResolvers<undefined>();
-  const onAbort = () => aborted.resolve(undefined);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([connecting, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    if (signal.aborted)
-      connecting.then(
-        (connection) => connection.close(),
-        () => {},
-      );
-  }
-}
-
-/** Percent-decoded; as it is when it holds a percent sign that escapes nothing. */
-function unescaped(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return unlessAborted(connecting, signal, (connection) => connection.close());
 }
 
 /** What both kinds of message have in common. The id that the publisher gave wins over the broker's. */

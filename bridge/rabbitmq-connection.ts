@@ -7,9 +7,8 @@ import type { Duplex } from "node:stream";
 import { type Channel, type ChannelModel, connect, credentials } from "amqplib";
 import { sleep } from "../functions/core/backoff.ts";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
+import { unescaped, unlessAborted } from "./connect-once.ts";
 import { connectError } from "./rabbitmq-errors.ts";
-
-export { amqpError } from "./rabbitmq-errors.ts";
 
 /** Milliseconds for the broker to answer a new connection. */
 const CONNECT_MS = 10_000;
@@ -61,21 +60,7 @@ export async function connectAmqp(
   const connecting = open(options).catch((cause: unknown) => {
     throw connectError(`Cannot connect to RabbitMQ "${host}"`, unescaped(pathname.slice(1)) || "/", cause);
   });
-  // The library cannot be told to stop; a connection that comes too late is closed.
-  const aborted = Promise.withResolvers<undefined>();
-  const onAbort = () => aborted.resolve(undefined);
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([connecting, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    if (signal.aborted)
-      connecting.then(
-        (connection) => closeAmqp(connection),
-        () => {},
-      );
-  }
+  return unlessAborted(connecting, signal, closeAmqp);
 }
 
 /** Resolves when the channel is closed: with why, or with undefined when it was closed on our side or with its connection. */
@@ -170,13 +155,4 @@ async function readTls(tls: AmqpTls = {}): Promise<{ ca?: Buffer; cert?: Buffer;
     return [name, bytes] as const;
   });
   return Object.fromEntries(await Promise.all(read));
-}
-
-/** Percent-decoded; as it is when it holds a percent sign that escapes nothing. */
-function unescaped(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -9,6 +9,7 @@ import { openStore, type Store } from "../../functions/runtimes/node/open-store.
 import { readBridgeFile } from "../bridge-file.ts";
 import {
   type Context,
+  EMBEDDED_SOURCE,
   helpSettings,
   holdsStore,
   openContext,
@@ -19,8 +20,6 @@ import { asJson, asText } from "../dead-letter-view.ts";
 
 /** Letters read at once: a body may have a megabyte. */
 const PAGE_LETTERS = 50;
-/** What `millrace up` calls its source on its own broker, which no bridge.yaml names. */
-const EMBEDDED = "embedded";
 const NO_SUCH_LETTER = "Cannot find the dead letter: there is none of this id, or none any more";
 
 const view = () => (process.stdout.isTTY ? asText : asJson);
@@ -163,7 +162,7 @@ function inWords({
 
 function withEmbedded({ sources }: BridgeConfig): BridgeConfig {
   const [own] = defaultBridgeConfig({ BROKER_ADDR: "127.0.0.1:9080" }).sources;
-  return { sources: [...sources, { ...own!, name: EMBEDDED }] };
+  return { sources: [...sources, { ...own!, name: EMBEDDED_SOURCE }] };
 }
 
 function count(text: string): number {

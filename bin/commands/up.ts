@@ -19,6 +19,7 @@ import { readBridgeFile } from "../bridge-file.ts";
 import {
   BROKER_SETTINGS,
   type Context,
+  EMBEDDED_SOURCE,
   HTTP_SETTINGS,
   helpSettings,
   openContext,
@@ -39,8 +40,6 @@ const DEMO = [
   // The operator's own.
   { useCase: "services", companies: [], ratePerSecond: 2 },
 ] as const;
-/** The bridge's source on the embedded broker. */
-const EMBEDDED = "embedded";
 /** Milliseconds over which clients are sent away: whoever pressed Ctrl-C is waiting. */
 const DRAIN_MS = 500;
 
@@ -80,7 +79,8 @@ export async function runUp(
   // Before the producers begin, so that this run's first event cannot be missed.
   const tips = await Promise.all(COMPANIES.map((company) => log.tip(company)));
   await using _producers = startDemo(address, logger, signal);
-  const hasStored = () => bridge.stats().some(({ name, appended }) => name === EMBEDDED && appended > 0);
+  const hasStored = () =>
+    bridge.stats().some(({ name, appended }) => name === EMBEDDED_SOURCE && appended > 0);
   await firstEvent(log, tips, hasStored, signal);
   if (signal.aborted) return;
 
@@ -99,7 +99,7 @@ function withEmbedded({ sources }: BridgeConfig, address: string): BridgeConfig 
     source.kind === "framed-tcp" && source.address.replace(/^localhost:/, "127.0.0.1:") === address;
   // Read twice, a message without an id would be stored twice.
   const others = sources.filter((source) => !isEmbedded(source));
-  return { sources: [...own.map((source) => ({ ...source, name: EMBEDDED })), ...others] };
+  return { sources: [...own.map((source) => ({ ...source, name: EMBEDDED_SOURCE })), ...others] };
 }
 
 /** Demo producers over TCP, as a stranger's would be. Disposing waits for them; the signal ends them. */

@@ -1,4 +1,5 @@
 /** What is wrong with bridge.yaml and no single value shows. */
+import { isObject } from "../message-view.ts";
 import type { BrokerSettings, Problem, Unchecked } from "./kind.ts";
 
 /**
@@ -10,10 +11,10 @@ export function crossProblems(
   problemsOf: (source: Unchecked, settings: BrokerSettings) => readonly Problem[],
   settings: BrokerSettings,
 ): Problem[] {
-  const sources = isRecord(value) && Array.isArray(value.sources) ? (value.sources as unknown[]) : [];
+  const sources = isObject(value) && Array.isArray(value.sources) ? (value.sources as unknown[]) : [];
   const names = new Map<unknown, number>();
   return sources.flatMap((source, index) => {
-    if (!isRecord(source)) return [];
+    if (!isObject(source)) return [];
     const problems = problemsOf(source, settings).map(({ path, message }) => ({
       path: ["sources", index, ...path],
       message,
@@ -26,8 +27,4 @@ export function crossProblems(
     names.set(source.name, namesake ?? index);
     return problems;
   });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,7 @@
 /** `kind: nats` in bridge.yaml: core subscriptions, or with `jetstream` a durable pull consumer. */
 import { z } from "zod";
+import { isObject } from "../message-view.ts";
+import type { NatsTlsFiles } from "../nats-files.ts";
 import type { BrokerSettings, Problem, SourceKind } from "./kind.ts";
 import { type CommonConfig, common, listOf, ruleKeys, text, url, whole } from "./rules.ts";
 
@@ -11,7 +13,7 @@ export interface NatsConfig extends CommonConfig {
   readonly credentials: string | undefined;
   /** Path of a seed file. */
   readonly nkey: string | undefined;
-  readonly tls: TlsFiles | undefined;
+  readonly tls: NatsTlsFiles | undefined;
   /** Of a consumer: its filter, empty for the whole stream. */
   readonly subjects: readonly string[];
   /** Queue group of core subscriptions. */
@@ -19,13 +21,6 @@ export interface NatsConfig extends CommonConfig {
   /** Messages a core subscription holds before it drops. */
   readonly maxPending: number;
   readonly jetstream: JetStreamConfig | undefined;
-}
-
-/** Paths. */
-interface TlsFiles {
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
 }
 
 interface JetStreamConfig {
@@ -87,7 +82,7 @@ export const nats: SourceKind<z.output<typeof schema>, NatsConfig> = {
       say(["nkey"], "is given beside credentials, expected one of them");
     }
     const { tls } = source;
-    if (isRecord(tls) && (tls.cert === undefined) !== (tls.key === undefined)) {
+    if (isObject(tls) && (tls.cert === undefined) !== (tls.key === undefined)) {
       say(["tls"], "has one of cert and key, expected both or neither");
     }
     if (typeof source.url === "string" && URL.canParse(source.url)) {
@@ -132,10 +127,6 @@ function serverOf(
     nkey: isNamed ? nkey : NATS_NKEY,
     tls: tls ?? (NATS_TLS_CA === undefined ? undefined : { ca: NATS_TLS_CA }),
   };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Whether a message can match both subjects. */

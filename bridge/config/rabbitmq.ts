@@ -1,21 +1,16 @@
 /** `kind: rabbitmq` in bridge.yaml: a queue, bound to a topic exchange. */
 import { z } from "zod";
 import type { AmqpTls } from "../rabbitmq-connection.ts";
+import type { TopologyOptions } from "../rabbitmq-topology.ts";
 import type { Problem, SourceKind } from "./kind.ts";
 import { type CommonConfig, common, listOf, ruleKeys, text, url, whole } from "./rules.ts";
 
-export interface RabbitMqConfig extends CommonConfig {
+export interface RabbitMqConfig extends CommonConfig, TopologyOptions {
   readonly kind: "rabbitmq";
   /** With the credentials: never log it. */
   readonly url: string;
   readonly tls: AmqpTls | undefined;
   readonly heartbeatSeconds: number;
-  readonly exchange: string;
-  readonly queue: string;
-  readonly bindings: readonly string[];
-  readonly queueType: "quorum" | "classic";
-  readonly deadLetterExchange: string;
-  readonly declare: boolean;
   /** Messages taken and not acked. Times the largest message, this is the source's memory. */
   readonly prefetch: number;
 }

@@ -2,7 +2,8 @@
 import type { Channel } from "amqplib";
 import { MillraceError } from "../../functions/core/errors.ts";
 import type { RabbitMqConfig } from "../config/rabbitmq.ts";
-import { amqpError, closeAmqp, connectAmqp, withChannel } from "../rabbitmq-connection.ts";
+import { closeAmqp, connectAmqp, withChannel } from "../rabbitmq-connection.ts";
+import { amqpError } from "../rabbitmq-errors.ts";
 import { checkQueue, declareQueue } from "../rabbitmq-topology.ts";
 import { counted } from "./counted.ts";
 

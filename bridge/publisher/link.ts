@@ -6,11 +6,11 @@ import type { Logger } from "../../functions/core/logger.ts";
 import {
   type AmqpConnection,
   type AmqpOptions,
-  amqpError,
   channelClosed,
   closeAmqp,
   connectAmqp,
 } from "../rabbitmq-connection.ts";
+import { amqpError } from "../rabbitmq-errors.ts";
 
 /** Frames the client library holds when the socket takes none: of the largest messages, 128 KiB each, 16 MiB. */
 const BUFFERED_FRAMES = 128;

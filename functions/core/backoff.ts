@@ -23,6 +23,11 @@ export function jitter(ms: number, random: () => number = Math.random): number {
   return Math.round(ms * (0.5 + random()));
 }
 
+/** When a connection that began at `startMs` gets too old: at `maxAgeMs`, up to a tenth earlier so that not all do at once; 0: never. */
+export function renewalAt(startMs: number, maxAgeMs: number): number {
+  return maxAgeMs === 0 ? Number.POSITIVE_INFINITY : startMs + maxAgeMs * (0.9 + 0.1 * Math.random());
+}
+
 /** Resolves after `ms`, or at once when the signal aborts. Never rejects: the caller looks at the signal. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

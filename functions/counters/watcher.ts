@@ -1,4 +1,5 @@
 /** A watcher: one client's sink, what it was last given, and when it has to go. */
+import { renewalAt } from "../core/backoff.ts";
 import type { TextMessage } from "../core/text-message.ts";
 import type { EndReason, WatchRequest } from "../ports/counters.ts";
 
@@ -33,10 +34,7 @@ export function createWatcher(
   { heartbeatMs, tickMs, idleTimeoutMs, maxConnectionAgeMs }: WatcherLimits,
 ): Watcher {
   const startMs = Date.now();
-  const renewAtMs =
-    maxConnectionAgeMs === 0
-      ? Number.POSITIVE_INFINITY
-      : startMs + maxConnectionAgeMs * (0.9 + 0.1 * Math.random());
+  const renewAtMs = renewalAt(startMs, maxConnectionAgeMs);
   let lastWriteMs = startMs;
   let last: TextMessage | undefined;
   let isFull = false;

@@ -1,5 +1,5 @@
 /** Hub on one instance's memory: a feed a company, and one timer for everything that goes by time. */
-import { jitter } from "../core/backoff.ts";
+import { jitter, renewalAt, spread } from "../core/backoff.ts";
 import type { CompanyId } from "../core/ids.ts";
 import { RETRY_MS } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
@@ -24,9 +24,6 @@ export interface HubOptions {
   /** Runs the function once, when what is at hand has been handled. Default: a timer of 0 ms; a runtime may know better. */
   readonly scheduleTurn?: (run: () => void) => void;
 }
-
-/** Milliseconds between two closings while draining. */
-const DRAIN_STEP_MS = 20;
 
 export function createHub(options: HubOptions): Hub {
   const { log, logger, heartbeatMs, idleTimeoutMs, maxConnectionAgeMs, bufferEvents } = options;
@@ -108,18 +105,11 @@ export function createHub(options: HubOptions): Hub {
     async drain(periodMs) {
       isDraining = true;
       const leaving = Array.from(feeds.values(), (feed) =>
-        Array.from(feed.members, (member) => ({ feed, member, at: Math.random() })),
+        Array.from(feed.members, (member) => ({ feed, member })),
       ).flat();
-      leaving.sort((a, b) => a.at - b.at);
-      const startMs = Date.now();
-      for (let gone = 0; gone < leaving.length; ) {
-        const part = periodMs === 0 ? 1 : Math.min(1, (Date.now() - startMs) / periodMs);
-        for (const due = Math.ceil(part * leaving.length); gone < due; gone++) {
-          const { feed, member } = leaving[gone]!;
-          if (!member.isGone) feed.sendAway(member, jitter(RETRY_MS));
-        }
-        if (gone < leaving.length) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
-      }
+      await spread(leaving, periodMs, ({ feed, member }) => {
+        if (!member.isGone) feed.sendAway(member, jitter(RETRY_MS));
+      });
     },
   };
 }
@@ -132,10 +122,7 @@ function createMember(request: JoinRequest, feed: Feed, maxConnectionAgeMs: numb
     view: feed.view(format, types),
     dropsOldest: overflow === "drop-oldest",
     expiresAtMs,
-    renewAtMs:
-      maxConnectionAgeMs === 0
-        ? Number.POSITIVE_INFINITY
-        : nowMs + maxConnectionAgeMs * (0.9 + 0.1 * Math.random()),
+    renewAtMs: renewalAt(nowMs, maxConnectionAgeMs),
     cursor: after,
     next: -1,
     page: undefined,

@@ -3,7 +3,7 @@
  * company: whoever may scrape may not see who the customers are.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { Counters, CountersStats } from "../../ports/counters.ts";
+import type { Counters } from "../../ports/counters.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import type { Hub } from "../../ports/hub.ts";
 import type { SourceStatus } from "../../routes/probes.ts";
@@ -56,16 +56,21 @@ export function createMetrics({ hub, counters, log, sources }: MetricsOptions) {
   };
 }
 
-function addCounters(registry: Registry, counters: NonNullable<MetricsOptions["counters"]>): void {
-  const gauge = (name: string, help: string, read: (stats: CountersStats) => number) =>
+/** Makes gauges that read one number each out of the same answer. */
+function gaugesOf<Stats>(registry: Registry, stats: () => Stats) {
+  return (name: string, help: string, read: (stats: Stats) => number) =>
     new Gauge({
       name,
       help,
       registers: [registry],
       collect() {
-        this.set(read(counters.stats()));
+        this.set(read(stats()));
       },
     });
+}
+
+function addCounters(registry: Registry, counters: NonNullable<MetricsOptions["counters"]>): void {
+  const gauge = gaugesOf(registry, () => counters.stats());
   gauge("millrace_counter_watchers", "Connections that are sent counters", ({ watchers }) => watchers);
   gauge(
     "millrace_counter_companies",
@@ -76,15 +81,7 @@ function addCounters(registry: Registry, counters: NonNullable<MetricsOptions["c
 
 function addHub(registry: Registry, hub: NonNullable<MetricsOptions["hub"]>): void {
   const registers = [registry];
-  const gauge = (name: string, help: string, read: (stats: ReturnType<Hub["stats"]>) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read(hub.stats()));
-      },
-    });
+  const gauge = gaugesOf(registry, () => hub.stats());
   const counter = (
     name: string,
     help: string,
