@@ -94,7 +94,7 @@ describe("Redis channels", { timeout: 90_000 }, () => {
     expect(all.length).toBeLessThan(sent);
   });
 
-  it("two bridges, one of them killed with -9 ten times under load: nothing is lost, nothing comes twice, all in order", async (context) => {
+  it("two bridges, one of them killed with -9 ten times under load: nothing is lost, nothing comes twice", async (context) => {
     if (noRedis) context.skip(noRedis);
     await using redis = await startDurableRedis();
     await using one = await startBridge(redis.url, [source(["logs:all"])]);
@@ -110,8 +110,9 @@ describe("Redis channels", { timeout: 90_000 }, () => {
       await victim.connected();
     }
     const sent = load.stop();
-    await waitFor("the last line", async () => (await stored(redis.url)).at(-1) === sent - 1);
-    expect(await stored(redis.url)).toEqual(upTo(sent));
+    // Each bridge keeps the order of the channel. Between them there is none: one that has just come may be ahead of one that is late.
+    await waitFor("every line", async () => (await stored(redis.url)).length >= sent);
+    expect((await stored(redis.url)).toSorted((a, b) => a - b)).toEqual(upTo(sent));
   });
 
   it("Redis killed and started again, bad messages among good ones: the bridge goes on by itself, the bad ones are dead letters", async (context) => {
