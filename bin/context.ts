@@ -28,6 +28,8 @@ export function openContext(): Context {
 /** The settings of the event log and its store. */
 export const STORE_SETTINGS = [
   "REDIS_URL",
+  "UPSTASH_REDIS_REST_URL",
+  "UPSTASH_REDIS_REST_TOKEN",
   "DATA_DIR",
   "REPLAY_RETENTION_MS",
   "TODAY_TIMEZONE",
@@ -38,7 +40,7 @@ export const EMBEDDED_SOURCE = "embedded";
 export const HTTP_SETTINGS = [
   ...["PORT", "HOST", "STREAMING_ENABLED", "AUTH_MODE", "JWT_SECRET", "JWKS_URL", "JWT_ISSUER"],
   ...["JWT_AUDIENCE", "HEARTBEAT_MS", "MAX_CONNECTION_AGE_MS", "IDLE_TIMEOUT_MS", "DRAIN_MS"],
-  ...["CONNECTION_BUFFER_EVENTS", "MAX_CONNECTIONS_PER_COMPANY", "CORS_ORIGINS"],
+  ...["CONNECTION_BUFFER_EVENTS", "STREAM_COMPRESSION", "MAX_CONNECTIONS_PER_COMPANY", "CORS_ORIGINS"],
 ] as SettingName[];
 /** The settings of the framed-TCP broker. */
 export const BROKER_SETTINGS = [

@@ -8,6 +8,7 @@ import { addCheckCommand } from "./commands/check.ts";
 import { addDeadLettersCommand } from "./commands/dead-letters.ts";
 import { addDoctorCommand } from "./commands/doctor.ts";
 import { addProduceCommand } from "./commands/produce.ts";
+import { addRedisRestCommand } from "./commands/redis-rest.ts";
 import { addServeCommand } from "./commands/serve.ts";
 import { addTokenCommand } from "./commands/token.ts";
 import { addUpCommand } from "./commands/up.ts";
@@ -23,7 +24,8 @@ const program = new Command("millrace").description(description).version(version
 program.showHelpAfterError("(--help says what there is)");
 for (const add of [
   ...[addUpCommand, addServeCommand, addBridgeCommand, addBrokerCommand, addProduceCommand],
-  ...[addDeadLettersCommand, addTokenCommand, addCheckCommand, addDoctorCommand, addConformanceCommand],
+  ...[addRedisRestCommand, addDeadLettersCommand, addTokenCommand, addCheckCommand, addDoctorCommand],
+  addConformanceCommand,
 ]) {
   add(program);
 }

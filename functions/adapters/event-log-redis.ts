@@ -9,6 +9,7 @@ import { follow } from "../core/follow.ts";
 import type { CompanyId } from "../core/ids.ts";
 import {
   LOOK_BACK_EVENTS,
+  MAX_APPEND_BYTES,
   MAX_APPEND_EVENTS,
   MAX_COUNTED_TYPES,
   MAX_LOG_EVENTS,
@@ -58,7 +59,7 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
   const listed = new Set<CompanyId>();
   const dayStarts = () => localDayStarts(Date.now(), timeZone).map(String);
 
-  /** At most MAX_APPEND_EVENTS events of one company. */
+  /** At most MAX_APPEND_EVENTS events of one company, and MAX_APPEND_BYTES. */
   const appendChunk = async (company: CompanyId, events: readonly MillraceEvent[]) => {
     const { events: entries, meta, seen, total, today, minutes, seconds, wake } = logKeys(company);
     const list = () => redis.command(["SADD", COMPANIES, company]);
@@ -113,8 +114,9 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
       const results: Appended[] = new Array(events.length);
       const appendOf = async (company: CompanyId, of: readonly number[]) => {
         // One after the other: had the first failed and the second not, trying again would change their order.
-        for (let from = 0; from < of.length; from += MAX_APPEND_EVENTS) {
-          const chunk = of.slice(from, from + MAX_APPEND_EVENTS);
+        for (let from = 0, to = 0; from < of.length; from = to) {
+          to = endOfChunk(events, of, from);
+          const chunk = of.slice(from, to);
           const appended = await appendChunk(
             company,
             chunk.map((at) => events[at]!),
@@ -167,4 +169,15 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
       disposed.abort();
     },
   };
+}
+
+/** Behind the last of the places from `from` on that one script takes: one at least. */
+function endOfChunk(events: readonly MillraceEvent[], of: readonly number[], from: number): number {
+  const most = Math.min(of.length, from + MAX_APPEND_EVENTS);
+  let to = from;
+  for (let chars = 0; to < most; to++) {
+    chars += events[of[to]!]!.data.length;
+    if (to > from && chars > MAX_APPEND_BYTES) break;
+  }
+  return to;
 }

@@ -9,6 +9,8 @@ export const MAX_DATA_BYTES = 128 * 1024;
 export const MAX_ATTRIBUTE_CHARS = 256;
 /** Events of one append: a script of more holds Redis, which runs one at a time, for over ~5 ms (`npm run bench`, append). */
 export const MAX_APPEND_EVENTS = 500;
+/** Bytes of one append: a request to Redis over REST has a limit (redis-rest: 10 MiB), and JSON may double some bytes. */
+export const MAX_APPEND_BYTES = 4 * 1024 * 1024;
 /** Events of one page read from the log to catch up (`npm run bench`, storm). */
 export const PAGE_EVENTS = 500;
 /** Bytes of one page: bounds what a page of largest events costs in memory (500 x 128 KiB would be 64 MiB). */
@@ -41,3 +43,5 @@ export const MAX_DEAD_LETTERS = 100_000;
 export const MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024;
 /** Milliseconds a client waits before it reconnects, unless told otherwise: the least that spreads a storm of reconnects a little. */
 export const RETRY_MS = 3_000;
+/** Rules about access kept: an instance reads them all when it is first asked (some 100 ms), and keeps them in memory (some 10 MiB). */
+export const MAX_ACCESS_RULES = 50_000;

@@ -75,6 +75,22 @@ const TABLE = z.object({
   REDIS_URL: url("redis:", "rediss:").describe(
     "Redis of the event log and of the services' channels; unset: embedded log in DATA_DIR",
   ),
+  UPSTASH_REDIS_REST_URL: url("http:", "https:").describe(
+    "Redis of the event log over REST, for edge runtimes; REDIS_URL wins where it can be used",
+  ),
+  UPSTASH_REDIS_REST_TOKEN: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "token of UPSTASH_REDIS_REST_URL; redis-rest: who has it may read and write, at least 32 characters",
+    ),
+  UPSTASH_REDIS_REST_READONLY_TOKEN: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("redis-rest: who has it may read, at least 32 characters"),
+  REDIS_REST_PORT: integer(0, 65_535, 8079).describe("HTTP port of redis-rest; 0 takes a free one"),
   DATA_DIR: z.string().min(1).default(".millrace").describe("folder of the embedded log"),
   NATS_URL: url("nats:", "tls:", "ws:", "wss:").describe("NATS server; turns the nats source on"),
   NATS_CREDS: z.string().min(1).optional().describe("NATS: path of a .creds file, for NATS_URL"),
@@ -143,6 +159,10 @@ const TABLE = z.object({
   DRAIN_MS: integer(0, 600_000, 5_000).describe("on shutdown, streams are closed over this period"),
   REPLAY_RETENTION_MS: integer(1_000, 31_536_000_000, 86_400_000).describe("how long events stay in the log"),
   CONNECTION_BUFFER_EVENTS: integer(1, 100_000, 100).describe("events that may be in flight to one client"),
+  STREAM_COMPRESSION: z
+    .enum(["gzip", "off"], "expected gzip or off")
+    .default("gzip")
+    .describe("gzip: streams to clients that accept it are compressed, each batch once for all of them"),
   MAX_CONNECTIONS_PER_COMPANY: integer(1, 10_000_000, 10_000).describe("over it: busy"),
   CORS_ORIGINS: origins.describe("exact origins, separated by commas"),
   TODAY_TIMEZONE: timezone.describe("the day boundary of the counters"),
@@ -164,7 +184,7 @@ export function readSettings(env: Environment): Settings {
   );
   const result = TABLE.safeParse(set);
   const problems = result.success
-    ? [...authProblems(result.data), ...natsProblems(result.data)]
+    ? [...authProblems(result.data), ...natsProblems(result.data), ...restProblems(result.data)]
     : result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   if (!result.success || problems.length > 0) {
     throw new MillraceError("invalid-settings", `Cannot use the settings:\n  ${problems.join("\n  ")}`);
@@ -196,6 +216,24 @@ function natsProblems({ NATS_URL, NATS_CREDS, NATS_NKEY, NATS_TLS_CA }: Settings
       ? ["NATS_TLS_CA: is for nats:// and tls://, expected NODE_EXTRA_CA_CERTS instead for wss://"]
       : []),
   ];
+}
+
+function restProblems(settings: Settings): string[] {
+  const { REDIS_URL, UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = settings;
+  if (url !== undefined) {
+    const { username, password, search, hash } = new URL(url);
+    if (username + password + search + hash !== "")
+      return [
+        "UPSTASH_REDIS_REST_URL: expected no user, query or fragment: the token has a variable of its own",
+      ];
+    return token === undefined
+      ? ["UPSTASH_REDIS_REST_TOKEN: expected the token of UPSTASH_REDIS_REST_URL"]
+      : [];
+  }
+  // With REDIS_URL it is the token that redis-rest asks for.
+  return token === undefined || REDIS_URL !== undefined
+    ? []
+    : ["UPSTASH_REDIS_REST_TOKEN: expected UPSTASH_REDIS_REST_URL with it, or REDIS_URL for redis-rest"];
 }
 
 /** Whether only this machine can reach the host. */

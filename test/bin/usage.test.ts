@@ -9,6 +9,15 @@ const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   bridge: ["REDIS_URL", "DATA_DIR", "HOST", "BRIDGE_PORT", "NATS_URL", "AMQP_URL", "BROKER_ADDR", "MQ_HOST"],
   broker: ["TCP_PORT", "DELIVERY_MODE", "MAX_CONSUMERS"],
   produce: ["MQ_HOST", "AMQP_URL", "NATS_URL", "NATS_CREDS", "REDIS_URL", "BROKER_ADDR", "CSV_PATH"],
+  "redis-rest": [
+    ...[
+      "REDIS_URL",
+      "HOST",
+      "REDIS_REST_PORT",
+      "UPSTASH_REDIS_REST_TOKEN",
+      "UPSTASH_REDIS_REST_READONLY_TOKEN",
+    ],
+  ],
   token: ["JWT_SECRET", "JWT_ISSUER"],
   check: settingsTable().map(({ name }) => name),
   doctor: ["REDIS_URL", "NATS_URL", "AMQP_URL", "MQ_HOST", "JWKS_URL"],

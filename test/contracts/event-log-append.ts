@@ -33,6 +33,15 @@ export function describeAppend({ test }: Tests): void {
       expect(await log.tip(company)).toBe(appended.at(-1)!.cursor);
     });
 
+    test("takes a batch that is larger than any request may be, and keeps its order", async ({ log }) => {
+      const company = newCompany();
+      const data = JSON.stringify("x".repeat(MAX_DATA_BYTES - 100));
+      const batch = ids(0, 100).map((id) => event(company, id, { dataText: data }));
+      const appended = await log.append(batch);
+      expectGrowing(appended.map(({ cursor }) => cursor));
+      expect((await readAll(log, company)).map(idOf)).toEqual(ids(0, 100));
+    });
+
     test("stores a duplicate once and answers with the first copy's cursor: in a batch, across batches, across instances", async ({
       log,
       other,

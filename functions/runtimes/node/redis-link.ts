@@ -6,18 +6,12 @@ import { ClientClosedError, createClient, DisconnectsClientError, ErrorReply } f
 import { backoffMs, sleep } from "../../core/backoff.ts";
 import { describeError, MillraceError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import { WILL_PASS } from "../../core/redis-replies.ts";
 
 /** Milliseconds a connect or a command may take. A script holds Redis for some milliseconds, so this is a server that is not there. */
 const DEADLINE_MS = 5_000;
 /** Milliseconds between tries to connect, at most: a Redis that is back should not be waited for. */
 const MAX_BACKOFF_MS = 2_000;
-
-/**
- * Replies of a server that cannot do it now: reading its data, without its primary, in a fail-over, held by a script, out of memory or
- * disk (Redis, src/server.c, shared error replies). Redis 6 wraps an error from inside a script in a text of its own.
- */
-const WILL_PASS =
-  /^(?:ERR Error running script.*-)?(?:LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM)\b/;
 
 /** Replies of a server that refuses whom REDIS_URL names. */
 const REFUSED = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password)\b/;
