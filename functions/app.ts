@@ -4,13 +4,14 @@ import { describeError, MillraceError } from "./core/errors.ts";
 import { quote } from "./core/ids.ts";
 import type { Logger } from "./core/logger.ts";
 import type { Settings } from "./core/settings.ts";
-import type { Authenticator } from "./ports/authenticator.ts";
-import type { Counters } from "./ports/counters.ts";
+import type { AccessRules } from "./ports/access-rules.ts";
 import type { EventLog } from "./ports/event-log.ts";
 import type { OpenEventStream } from "./ports/event-stream.ts";
-import type { Hub } from "./ports/hub.ts";
+import type { Gate } from "./ports/gate.ts";
 import type { InstanceRegistry } from "./ports/instance-registry.ts";
-import type { OpenWebSocket } from "./ports/web-socket.ts";
+import type { Live } from "./ports/live.ts";
+import type { Tickets } from "./ports/tickets.ts";
+import { adminRoutes } from "./routes/admin.ts";
 import { methodNotAllowed, problem } from "./routes/answer.ts";
 import { cors } from "./routes/cors.ts";
 import { dashboardRoutes } from "./routes/dashboard.ts";
@@ -19,21 +20,23 @@ import { historyRoutes } from "./routes/history.ts";
 import { mqRoutes } from "./routes/mq.ts";
 import { type Asset, pagesRoutes } from "./routes/pages.ts";
 import { type ProbesDeps, probesRoutes } from "./routes/probes.ts";
+import { renewRoutes } from "./routes/renew.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { streamRoutes } from "./routes/stream.ts";
+import { ticketsRoutes } from "./routes/tickets.ts";
 
 /** Everything stays the caller's to close. */
 export interface AppDeps {
   readonly settings: Pick<Settings, "STREAMING_ENABLED" | "CORS_ORIGINS">;
   readonly log: EventLog;
-  readonly hub: Hub;
-  readonly counters: Counters;
+  readonly live: Live;
   readonly registry: InstanceRegistry;
   /** A random id of this process, under which it reports to the registry. */
   readonly instance: string;
-  readonly authenticator: Authenticator;
+  readonly gate: Gate;
+  readonly rules: AccessRules;
+  readonly tickets: Tickets;
   readonly openEventStream: OpenEventStream;
-  readonly openWebSocket: OpenWebSocket;
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** The sources of a bridge in this process, as of now. */
@@ -52,11 +55,14 @@ export function createApp(deps: AppDeps): Hono {
   const app = emptyApp(logger);
   if (settings.CORS_ORIGINS.length > 0) app.use(cors(settings.CORS_ORIGINS));
   app.route("/", streamRoutes(deps));
+  app.route("/", ticketsRoutes(deps));
+  app.route("/", renewRoutes(deps));
   app.route("/", historyRoutes(deps));
   app.route("/", mqRoutes(deps));
   app.route("/", dashboardRoutes(deps));
   app.route("/", statsRoutes(deps));
   app.route("/", healthRoutes(deps));
+  app.route("/", adminRoutes(deps));
   app.route("/", pagesRoutes(pages));
   refuseOtherMethods(app);
   return app;

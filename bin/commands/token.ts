@@ -11,6 +11,8 @@ interface TokenOptions {
   /** Whose events it may read; with a role, none may be named. */
   readonly company?: readonly string[];
   readonly role?: readonly string[];
+  /** Whom it is for: what can be revoked. */
+  readonly subject: string;
   /** Seconds it is valid. */
   readonly ttl: number;
 }
@@ -20,7 +22,7 @@ const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 /** @throws MillraceError `invalid-settings` without JWT_SECRET, `invalid-input` for options that cannot be. */
 async function mintToken(
   { JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE }: Settings,
-  { company = [], role = [], ttl }: TokenOptions,
+  { company = [], role = [], subject, ttl }: TokenOptions,
 ): Promise<string> {
   if (JWT_SECRET === undefined) {
     throw new MillraceError(
@@ -43,7 +45,7 @@ async function mintToken(
   const nowSeconds = Math.floor(Date.now() / 1000);
   const jwt = new SignJWT(claims)
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setSubject("development")
+    .setSubject(subject)
     .setIssuedAt(nowSeconds)
     .setExpirationTime(nowSeconds + ttl);
   if (JWT_ISSUER !== undefined) jwt.setIssuer(JWT_ISSUER);
@@ -64,6 +66,7 @@ export function addTokenCommand(program: Command): void {
     .description("mint a development JWT with JWT_SECRET and print it")
     .option("--company <id>", "whose events it may read; may be repeated", collect)
     .option("--role <name>", "such as ops; may be repeated", collect)
+    .option("--subject <name>", "whom it is for, which can be revoked", "development")
     .addOption(
       new Option("--ttl <time>", "how long it is valid, such as 90s, 15m, 8h, 7d")
         .argParser(duration)

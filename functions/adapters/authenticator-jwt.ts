@@ -4,9 +4,11 @@
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { z } from "zod";
+import { unauthorized } from "../core/bearer.ts";
 import { describeError, MillraceError } from "../core/errors.ts";
 import { type CompanyId, isCompanyId } from "../core/ids.ts";
-import type { Authenticator, Principal } from "../ports/authenticator.ts";
+import type { Principal } from "../core/principal.ts";
+import type { Authenticator } from "../ports/authenticator.ts";
 
 export interface JwtOptions {
   /** Key of HS256. Exactly one of this and `jwksUrl`. */
@@ -30,8 +32,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 const JWKS_TIMEOUT_MS = 3_000;
 /** The last moment a `Date` can name. */
 const END_OF_TIME_MS = 8.64e15;
-/** RFC 6750 section 2.1. */
-const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
+/** Characters of a `sub` at most: a revocation keeps it in the store for good. */
+const MAX_SUBJECT_CHARS = 256;
 /** What a token may be to blame for; anything else is wrong with the keys. */
 const TOKEN_FAULTS = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported];
 
@@ -39,14 +41,17 @@ const company = z.custom<CompanyId>(isCompanyId);
 const CLAIMS = z.object({
   // That it has not passed is checked with the signature; here, that it is there.
   exp: z.number(),
+  iat: z.number().nonnegative().optional(),
+  sub: z.string().min(1).max(MAX_SUBJECT_CHARS).optional(),
   companyId: company.optional(),
   companies: z.array(company).optional(),
   roles: z.array(z.string()).default([]),
 });
 
 /**
- * Reads `Authorization: Bearer`. A token needs `exp`, and names its companies by `companyId` or `companies`; only one with the role
- * `ops` may name none, and then it may read no company's events. A claim of another form makes the token worthless.
+ * A token needs `exp`, and names its companies by `companyId` or `companies`; only one with the role
+ * `ops` may name none, and then it may read no company's events. A claim of another form makes the token worthless, and so does an `iat`
+ * to come: such a token would outlive its revocation.
  * @throws MillraceError `invalid-settings` unless exactly one source of keys is given.
  */
 export function createJwtAuthenticator(options: JwtOptions): Authenticator {
@@ -65,8 +70,7 @@ export function createJwtAuthenticator(options: JwtOptions): Authenticator {
     ...(audience === undefined ? {} : { audience }),
   };
   return {
-    async authenticate(request) {
-      const token = BEARER.exec(request.headers.get("authorization") ?? "")?.[1];
+    async authenticate(token) {
       if (token === undefined) throw unauthorized();
       try {
         const { payload } = await jwtVerify(token, getKey, rules);
@@ -78,26 +82,19 @@ export function createJwtAuthenticator(options: JwtOptions): Authenticator {
   };
 }
 
-function principalOf({ exp, companyId, companies, roles }: z.output<typeof CLAIMS>): Principal {
+function principalOf({ exp, iat = 0, sub, companyId, companies, roles }: z.output<typeof CLAIMS>): Principal {
   const named = new Set(companies);
   if (companyId !== undefined) named.add(companyId);
   if (named.size === 0 && !roles.includes("ops")) throw unauthorized();
+  if (iat * 1000 > Date.now() + CLOCK_TOLERANCE_SECONDS * 1000) throw unauthorized();
   return {
-    mayRead: (company) => named.has(company),
-    companies: named.size === 0 ? undefined : [...named],
+    subject: sub,
+    companies: [...named],
     roles,
+    issuedAtMs: iat * 1000,
     // With the tolerance, or a token let in by it would be sent away at once, to come back with it.
     expiresAtMs: Math.min((exp + CLOCK_TOLERANCE_SECONDS) * 1000, END_OF_TIME_MS),
   };
-}
-
-/** One message for all: which check failed would help a forger only. */
-function unauthorized(cause?: unknown): MillraceError {
-  return new MillraceError(
-    "unauthorized",
-    "Cannot tell who is asking: no valid token, expected one in the header Authorization: Bearer",
-    cause === undefined ? undefined : { cause },
-  );
 }
 
 /** Imported once, when it is first needed. */

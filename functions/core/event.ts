@@ -49,7 +49,10 @@ const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d
  * Types an event may not have: the stream's own notices, and the events an EventSource dispatches by itself (WHATWG HTML 9.2.2), which a
  * listener could not tell from them.
  */
-const RESERVED_TYPES = ["gap", "busy", "draining", "disabled", "reauthenticate", "open", "error"];
+const RESERVED_TYPES = [
+  ...["gap", "busy", "draining", "disabled", "reauthenticate", "renewed"],
+  ...["open", "error"],
+];
 /** Control characters and lone surrogates have no place in an attribute (CloudEvents, type system: String). */
 const NOT_IN_ATTRIBUTE = /[\u0000-\u001f\u007f-\u009f]|[\ud800-\udfff]/u;
 

@@ -1,5 +1,5 @@
 /** A text that goes to many clients: encoded once, in whichever form the way to them takes. */
-import { encodeText } from "./sse.ts";
+import { encodeText } from "./bytes.ts";
 
 export interface TextMessage {
   readonly text: string;

@@ -2,8 +2,9 @@
 import { spread } from "../core/backoff.ts";
 import { describeError, MillraceError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Counters, EndReason, Scope, SnapshotKind } from "../ports/counters.ts";
+import type { Counters, Scope, SnapshotKind } from "../ports/counters.ts";
 import type { EventLog } from "../ports/event-log.ts";
+import type { EndReason } from "../ports/hub.ts";
 import { createCompanies } from "./companies.ts";
 import { allCompanies, oneCompany } from "./members.ts";
 import { createView, type View } from "./view.ts";
@@ -173,8 +174,6 @@ export function createCounters(options: CountersOptions): Counters & Disposable 
   return {
     refusal,
     watch(request) {
-      const refused = refusal(request.scope);
-      if (refused !== undefined) return refused;
       const watched = viewOf(request.scope);
       const watcher = createWatcher(request, limits);
       watched.watchers.add(watcher);
@@ -182,6 +181,10 @@ export function createCounters(options: CountersOptions): Counters & Disposable 
       return {
         leave() {
           remove(watched, watcher);
+        },
+        notify: (name, data) => watcher.notify(name, data),
+        end(reason) {
+          if (!watcher.isGone) sendAway(watched, watcher, reason);
         },
       };
     },

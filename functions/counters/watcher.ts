@@ -1,7 +1,8 @@
 /** A watcher: one client's sink, what it was last given, and when it has to go. */
 import { renewalAt } from "../core/backoff.ts";
 import type { TextMessage } from "../core/text-message.ts";
-import type { EndReason, WatchRequest } from "../ports/counters.ts";
+import type { WatchRequest } from "../ports/counters.ts";
+import type { EndReason } from "../ports/hub.ts";
 
 export interface WatcherLimits {
   /** Milliseconds: the longest silence of a connection. */
@@ -23,6 +24,8 @@ export interface Watcher {
   give(snapshot: TextMessage, nowMs: number): void;
   /** Keeps it open while it is quiet; why it has to go, if it has to. */
   lookAfter(nowMs: number): EndReason | undefined;
+  /** Sends an event of the connection itself. False: it could not be taken now. */
+  notify(name: string, data: Readonly<Record<string, unknown>>): boolean;
   /** Sends it away. */
   end(reason: EndReason): void;
   /** Nothing is written any more. */
@@ -30,11 +33,11 @@ export interface Watcher {
 }
 
 export function createWatcher(
-  { kind, sink, expiresAtMs = Number.POSITIVE_INFINITY }: WatchRequest,
+  { kind, sink }: WatchRequest,
   { heartbeatMs, tickMs, idleTimeoutMs, maxConnectionAgeMs }: WatcherLimits,
 ): Watcher {
   const startMs = Date.now();
-  const renewAtMs = renewalAt(startMs, maxConnectionAgeMs);
+  const oldAtMs = renewalAt(startMs, maxConnectionAgeMs);
   let lastWriteMs = startMs;
   let last: TextMessage | undefined;
   let isFull = false;
@@ -57,14 +60,18 @@ export function createWatcher(
       isFull = !sink.send(snapshot);
     },
     lookAfter(nowMs) {
-      if (nowMs >= expiresAtMs) return "expired";
-      if (nowMs >= renewAtMs) return "renewed";
+      if (nowMs >= oldAtMs) return "aged";
       if (isFull) return nowMs - lastWriteMs >= idleTimeoutMs ? "idle" : undefined;
       if (nowMs - lastWriteMs > heartbeatMs - 1.5 * tickMs) {
         lastWriteMs = nowMs;
         isFull = !sink.heartbeat();
       }
       return undefined;
+    },
+    notify(name, data) {
+      if (isGone || isFull) return false;
+      isFull = !sink.notify(name, data);
+      return true;
     },
     end: (reason) => sink.end(reason),
     leave() {

@@ -6,6 +6,7 @@ import { requireAuthentication } from "../runtimes/node/open-authenticator.ts";
 import { openStore, whenUp } from "../runtimes/node/open-store.ts";
 import { startServer } from "../runtimes/node/server.ts";
 import { aborted, stopSignal } from "../runtimes/node/stop-signal.ts";
+import { loadPages } from "../runtimes/pages.ts";
 
 try {
   const settings = readSettings(process.env);
@@ -13,7 +14,7 @@ try {
   const logger = createLogger({ level: settings.LOG_LEVEL });
   const signal = stopSignal();
   await using store = await openStore({ settings, logger });
-  await using server = await startServer({ settings, store, pages: new Map(), logger });
+  await using server = await startServer({ settings, store, pages: await loadPages(logger), logger });
   if (await whenUp(store, signal)) console.log(`millrace ready ${server.url}`);
   await aborted(signal);
 } catch (error) {

@@ -1,6 +1,5 @@
 /** Delivery: what follows a member's cursor, from the ring or from a page, into its sink. At most one batch a turn and member. */
-import { RETRY_MS } from "../core/limits.ts";
-import { cursorFrame, gapFrame, joinBytes, retryFrame } from "../core/sse.ts";
+import { joinBytes } from "../core/bytes.ts";
 import type { HubCounters } from "../ports/hub.ts";
 import type { Member } from "./member.ts";
 import type { Page, Pages } from "./pages.ts";
@@ -9,7 +8,6 @@ import { type Batch, createBatchCache, cutBatch, matches } from "./view.ts";
 
 /** Milliseconds a filtered client's cursor may lag behind what was filtered out. */
 const OWED_CURSOR_MS = 250;
-const OPENING = retryFrame(RETRY_MS);
 
 export interface DeliveryOptions {
   readonly members: ReadonlySet<Member>;
@@ -67,13 +65,14 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     member.isOpened = true;
     member.owesCursor = false;
     const { cursor } = member;
-    write(member, cursor === undefined ? OPENING : joinBytes([OPENING, cursorFrame(cursor)]), nowMs);
+    const { encoding, opening } = member.view;
+    write(member, cursor === undefined ? opening : joinBytes([opening, encoding.cursor(cursor)]), nowMs);
   };
 
   const settle = (member: Member, nowMs: number) => {
     if (!member.owesCursor || !member.isWritable) return;
     member.owesCursor = false;
-    if (member.isOpened) write(member, cursorFrame(member.cursor!), nowMs);
+    if (member.isOpened) write(member, member.view.encoding.cursor(member.cursor!), nowMs);
     else open(member, nowMs);
   };
 
@@ -96,7 +95,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     for (const reason of gaps) counters.gaps[reason]++;
     const isFirst = !member.isOpened;
     member.isOpened = true;
-    write(member, isFirst ? joinBytes([OPENING, bytes]) : bytes, nowMs);
+    if (isFirst) batch.opened ??= joinBytes([member.view.opening, bytes]);
+    write(member, isFirst ? batch.opened! : bytes, nowMs);
   };
 
   /** What follows the member's cursor, with its place moved behind it; undefined when nothing does, or it is being read. */
@@ -168,7 +168,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     if (!isLoss) return true;
     counters.gaps.dropped++;
     member.owesCursor = false;
-    write(member, gapFrame({ reason: "dropped", requested, resumedAt: ring.at(next).cursor, after }), nowMs);
+    const { encoding } = member.view;
+    write(
+      member,
+      encoding.gap({ reason: "dropped", requested, resumedAt: ring.at(next).cursor, after }),
+      nowMs,
+    );
     return member.isWritable;
   };
 

@@ -2,12 +2,11 @@
 import { backoffMs, sleep } from "../core/backoff.ts";
 import type { Cursor } from "../core/cursor.ts";
 import { describeError } from "../core/errors.ts";
-import type { CompanyId, EventType } from "../core/ids.ts";
-import { PAGE_EVENTS, RING_FRAMES } from "../core/limits.ts";
+import type { CompanyId } from "../core/ids.ts";
+import { PAGE_EVENTS, RETRY_MS, RING_FRAMES } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
-import { type FrameFormat, retryFrame } from "../core/sse.ts";
 import type { EventLog } from "../ports/event-log.ts";
-import type { HubCounters } from "../ports/hub.ts";
+import type { EndReason, HubCounters } from "../ports/hub.ts";
 import { createDelivery } from "./delivery.ts";
 import { frameOf } from "./frame.ts";
 import type { Member } from "./member.ts";
@@ -32,14 +31,14 @@ export interface FeedOptions {
 export interface Feed {
   readonly members: ReadonlySet<Member>;
   /** The view of a member that is to be added. */
-  view(format: FrameFormat, types: ReadonlySet<EventType> | undefined): View;
+  view(of: Pick<View, "encoding" | "format" | "types">): View;
   add(member: Member): void;
   /** Forgets it; with the last one the tail ends. */
   remove(member: Member): void;
   /** Gives bytes that are no event. */
   write(member: Member, bytes: Uint8Array, nowMs: number): void;
-  /** Ends a membership: with `retryMs` the client is told to come back after that many milliseconds. */
-  sendAway(member: Member, retryMs: number | undefined): void;
+  /** Ends a membership, with these last bytes if the member can take them. */
+  sendAway(member: Member, reason: EndReason, farewell?: Uint8Array): void;
   /** Once in a while: opens streams that still wait, forgets pages nobody reads. */
   tick(nowMs: number): void;
 }
@@ -159,9 +158,12 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     members,
-    view(format, types) {
-      const key = viewKey(format, types);
-      const view = views.get(key) ?? { key, format, types, members: 0 };
+    view({ encoding, format, types }) {
+      const key = viewKey({ encoding, format, types });
+      const view = views.get(key) ?? {
+        ...{ key, encoding, format, types, members: 0 },
+        opening: encoding.retry(RETRY_MS),
+      };
       views.set(key, view);
       return view;
     },
@@ -176,12 +178,12 @@ export function createFeed(options: FeedOptions): Feed {
       if (!delivery.greet(member, Date.now())) wait(member);
     },
     remove,
-    sendAway(member, retryMs) {
+    sendAway(member, reason, farewell) {
       const nowMs = Date.now();
       // What its filter has spared it must not be replayed to it.
       delivery.settle(member, nowMs);
-      if (member.isWritable && retryMs !== undefined) delivery.write(member, retryFrame(retryMs), nowMs);
-      member.sink.end();
+      if (member.isWritable && farewell !== undefined) delivery.write(member, farewell, nowMs);
+      member.sink.end(reason);
       remove(member);
     },
     write: delivery.write,

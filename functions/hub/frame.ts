@@ -1,9 +1,9 @@
-/** A frame: one event, or one gap, as it goes to clients. Encoded when first asked for, once a format, whatever the number of clients. */
+/** A frame: one event, or one gap, as it goes to clients. Encoded when first asked for, once an encoding and format, whatever the number of clients. */
 import type { Cursor } from "../core/cursor.ts";
+import type { Encoding, FrameFormat, Gap } from "../core/encoding.ts";
 import { type EventRecord, recordType } from "../core/event.ts";
 import type { EventType } from "../core/ids.ts";
 import type { LogEntry } from "../core/log-entry.ts";
-import { eventFrame, type FrameFormat, type GapReason } from "../core/sse.ts";
 
 export interface Frame {
   /** What a client holds that has it. */
@@ -11,28 +11,31 @@ export interface Frame {
   /** Undefined of a gap. */
   readonly type: EventType | undefined;
   /** Every filter lets a gap through. */
-  readonly gap: GapReason | undefined;
+  readonly gap: Gap | undefined;
   /** Empty for a gap. */
   readonly record: EventRecord;
-  readonly encoded: { data: Uint8Array | undefined; cloudevents: Uint8Array | undefined };
+  readonly encoded: { [Key in FrameKey]?: Uint8Array };
 }
+
+/** Names an encoding and a format. */
+export type FrameKey = `${Encoding["name"]} ${FrameFormat}`;
 
 export function frameOf({ cursor, record }: LogEntry): Frame {
-  const encoded = { data: undefined, cloudevents: undefined };
-  return { cursor, type: recordType(record), gap: undefined, record, encoded };
+  return { cursor, type: recordType(record), gap: undefined, record, encoded: {} };
 }
 
-/** A gap as a frame: its bytes are the same in every format. `cursor` is where reading goes on. */
-export function gapAsFrame(gap: GapReason, cursor: Cursor, bytes: Uint8Array): Frame {
-  const encoded = { data: bytes, cloudevents: bytes };
-  return { cursor, type: undefined, gap, record: "" as EventRecord, encoded };
+/** A gap as a frame: says the same in every format. */
+export function gapAsFrame(gap: Gap): Frame {
+  return { cursor: gap.after, type: undefined, gap, record: "" as EventRecord, encoded: {} };
 }
 
-export function frameBytes(frame: Frame, format: FrameFormat): Uint8Array {
-  const known = frame.encoded[format];
+export function frameBytes(frame: Frame, encoding: Encoding, format: FrameFormat): Uint8Array {
+  const key: FrameKey = `${encoding.name} ${format}`;
+  const known = frame.encoded[key];
   if (known !== undefined) return known;
-  const bytes = eventFrame(frame.cursor, frame.record, format);
-  frame.encoded[format] = bytes;
+  const { gap, cursor, record } = frame;
+  const bytes = gap === undefined ? encoding.event(cursor, record, format) : encoding.gap(gap);
+  frame.encoded[key] = bytes;
   return bytes;
 }
 

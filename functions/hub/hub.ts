@@ -1,11 +1,13 @@
 /** Hub on one instance's memory: a feed a company, and one timer for everything that goes by time. */
 import { jitter, renewalAt, spread } from "../core/backoff.ts";
+import { joinBytes } from "../core/bytes.ts";
+import type { Encoding } from "../core/encoding.ts";
 import type { CompanyId } from "../core/ids.ts";
 import { RETRY_MS } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
-import { HEARTBEAT } from "../core/sse.ts";
+import { REFUSALS, REFUSED_RETRY_MS } from "../core/refusals.ts";
 import type { EventLog } from "../ports/event-log.ts";
-import type { Hub, HubCounters, JoinRequest } from "../ports/hub.ts";
+import type { Hub, HubCounters, JoinRequest, Membership } from "../ports/hub.ts";
 import { createFeed, type Feed } from "./feed.ts";
 import type { Member } from "./member.ts";
 
@@ -50,13 +52,14 @@ export function createHub(options: HubOptions): Hub {
   };
 
   const lookAfter = (feed: Feed, member: Member, nowMs: number) => {
-    if (nowMs >= member.expiresAtMs) feed.sendAway(member, undefined);
-    else if (nowMs >= member.renewAtMs) feed.sendAway(member, jitter(RETRY_MS));
+    if (nowMs >= member.oldAtMs) sendBack(feed, member, "aged");
     else if (!member.isWritable) {
       if (nowMs - member.lastWriteMs < idleTimeoutMs) return;
       counters.idleTimeouts++;
-      feed.sendAway(member, undefined);
-    } else if (nowMs - member.lastWriteMs > heartbeatMs - 1.5 * tickMs) feed.write(member, HEARTBEAT, nowMs);
+      feed.sendAway(member, "idle");
+    } else if (nowMs - member.lastWriteMs > heartbeatMs - 1.5 * tickMs) {
+      feed.write(member, member.view.encoding.heartbeat, nowMs);
+    }
   };
 
   const feedOf = (company: CompanyId): Feed => {
@@ -74,22 +77,29 @@ export function createHub(options: HubOptions): Hub {
     return feed;
   };
 
-  const refusal: Hub["refusal"] = (company) => {
+  const refusal: Hub["refusal"] = (company, maxConnections = maxConnectionsPerCompany) => {
     if (isDraining) return "draining";
-    return (feeds.get(company)?.members.size ?? 0) >= maxConnectionsPerCompany ? "busy" : undefined;
+    return (feeds.get(company)?.members.size ?? 0) >= maxConnections ? "busy" : undefined;
   };
 
   return {
     refusal,
     join(request) {
-      const refused = refusal(request.company);
-      if (refused !== undefined) return refused;
       const feed = feedOf(request.company);
       const member = createMember(request, feed, maxConnectionAgeMs);
       feed.add(member);
       return {
         leave() {
           if (!member.isGone) feed.remove(member);
+        },
+        notify(name, data) {
+          // Before its opening it has nothing to be told of.
+          if (member.isGone || !member.isOpened || !member.isWritable) return false;
+          feed.write(member, member.view.encoding.notice(name, data), Date.now());
+          return true;
+        },
+        end(reason) {
+          if (!member.isGone) feed.sendAway(member, reason, farewell(reason, member.view.encoding));
         },
       };
     },
@@ -108,21 +118,32 @@ export function createHub(options: HubOptions): Hub {
         Array.from(feed.members, (member) => ({ feed, member })),
       ).flat();
       await spread(leaving, periodMs, ({ feed, member }) => {
-        if (!member.isGone) feed.sendAway(member, jitter(RETRY_MS));
+        if (!member.isGone) sendBack(feed, member, "draining");
       });
     },
   };
 }
 
+/** The client is to come back, not at the same time as all others. */
+function sendBack(feed: Feed, member: Member, reason: "aged" | "draining"): void {
+  feed.sendAway(member, reason, member.view.encoding.retry(jitter(RETRY_MS)));
+}
+
+/** What a client is told that is sent away and will be let in again; who has no right any more learns it when it comes back. */
+function farewell(reason: Parameters<Membership["end"]>[0], encoding: Encoding): Uint8Array | undefined {
+  if (reason !== "disabled") return undefined;
+  const { message } = REFUSALS.disabled;
+  return joinBytes([encoding.retry(jitter(REFUSED_RETRY_MS)), encoding.notice(reason, { reason, message })]);
+}
+
 function createMember(request: JoinRequest, feed: Feed, maxConnectionAgeMs: number): Member {
   const nowMs = Date.now();
-  const { sink, after, format, types, overflow, expiresAtMs = Number.POSITIVE_INFINITY } = request;
+  const { sink, after, encoding, format, types, overflow } = request;
   return {
     sink,
-    view: feed.view(format, types),
+    view: feed.view({ encoding, format, types }),
     dropsOldest: overflow === "drop-oldest",
-    expiresAtMs,
-    renewAtMs: renewalAt(nowMs, maxConnectionAgeMs),
+    oldAtMs: renewalAt(nowMs, maxConnectionAgeMs),
     cursor: after,
     next: -1,
     page: undefined,

@@ -9,10 +9,8 @@ export interface Member {
   readonly view: View;
   /** Skips what it was too slow for. */
   readonly dropsOldest: boolean;
-  /** When it is sent away, milliseconds since 1970: its token ends. */
-  readonly expiresAtMs: number;
-  /** When it is sent away to come back: its connection gets too old. */
-  readonly renewAtMs: number;
+  /** When it is sent away to come back, milliseconds since 1970: its connection gets too old. */
+  readonly oldAtMs: number;
   /** What the client has; undefined: it joined for what comes from now on, and where that is is not known yet. */
   cursor: Cursor | undefined;
   /** Number in the ring of the frame it gets next; -1 when its place is not in the ring, or not known. */

@@ -7,7 +7,6 @@ import { type Cursor, comparePositions, cursorParts, GENESIS } from "../core/cur
 import { describeError } from "../core/errors.ts";
 import type { ReadResult } from "../core/log-entry.ts";
 import type { Logger } from "../core/logger.ts";
-import { gapFrame } from "../core/sse.ts";
 import { type Frame, frameOf, gapAsFrame } from "./frame.ts";
 import { type BatchCache, createBatchCache, cutBatch } from "./view.ts";
 
@@ -172,11 +171,5 @@ function pageOf(after: Cursor, frames: readonly Frame[], maxEvents: number): Pag
 export function framesOf(after: Cursor, result: ReadResult): Frame[] {
   if (result.kind === "events") return result.entries.map(frameOf);
   const { kind: reason, resumeAfter, oldest } = result;
-  const bytes = gapFrame({
-    reason,
-    requested: after,
-    resumedAt: oldest ?? resumeAfter,
-    after: resumeAfter,
-  });
-  return [gapAsFrame(reason, resumeAfter, bytes)];
+  return [gapAsFrame({ reason, requested: after, resumedAt: oldest ?? resumeAfter, after: resumeAfter })];
 }

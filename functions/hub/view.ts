@@ -1,16 +1,20 @@
-/** A view: what members with the same format and filter see of a run of frames, joined once for all of them. */
+/** A view: what members with the same encoding, format and filter see of a run of frames, joined once for all of them. */
+import { joinBytes } from "../core/bytes.ts";
 import type { Cursor } from "../core/cursor.ts";
+import type { Encoding, FrameFormat, GapReason } from "../core/encoding.ts";
 import type { EventType } from "../core/ids.ts";
 import { WRITE_BYTES } from "../core/limits.ts";
-import { type FrameFormat, type GapReason, joinBytes } from "../core/sse.ts";
 import { type Frame, frameBytes } from "./frame.ts";
 
 export interface View {
-  /** Format and types as one text. */
+  /** Encoding, format and types as one text. */
   readonly key: string;
+  readonly encoding: Encoding;
   readonly format: FrameFormat;
   /** Undefined: every type. */
   readonly types: ReadonlySet<EventType> | undefined;
+  /** The first bytes of every stream. */
+  readonly opening: Uint8Array;
   /** Members that share it. */
   members: number;
 }
@@ -19,6 +23,8 @@ export interface View {
 export interface Batch {
   /** Undefined: the filter let nothing through. */
   readonly bytes: Uint8Array | undefined;
+  /** The same as the first bytes of a stream, behind its opening; made when first asked for, so that a storm of reconnects shares it. */
+  opened: Uint8Array | undefined;
   /** Frames in it. */
   readonly frames: number;
   /** The gaps among them. */
@@ -31,9 +37,10 @@ export interface Batch {
   readonly owesCursor: boolean;
 }
 
-/** Names a view: the same for the same format and set of types. */
-export function viewKey(format: FrameFormat, types: ReadonlySet<EventType> | undefined): string {
-  return types === undefined ? format : `${format} ${[...types].sort().join(" ")}`;
+/** Names a view: the same for the same encoding, format and set of types. */
+export function viewKey({ encoding, format, types }: Pick<View, "encoding" | "format" | "types">): string {
+  const key = `${encoding.name} ${format}`;
+  return types === undefined ? key : `${key} ${[...types].sort().join(" ")}`;
 }
 
 export function matches({ types }: View, frame: Frame): boolean {
@@ -57,14 +64,15 @@ export function cutBatch(
     const frame = frameAt(to);
     owesCursor = !matches(view, frame);
     if (owesCursor) continue;
-    const chunk = frameBytes(frame, view.format);
+    const chunk = frameBytes(frame, view.encoding, view.format);
     if (chunks.length > 0 && (chunks.length === maxEvents || bytes + chunk.byteLength > WRITE_BYTES)) break;
     chunks.push(chunk);
     bytes += chunk.byteLength;
-    if (frame.gap !== undefined) gaps.push(frame.gap);
+    if (frame.gap !== undefined) gaps.push(frame.gap.reason);
   }
   return {
     bytes: chunks.length === 0 ? undefined : joinBytes(chunks),
+    opened: undefined,
     frames: chunks.length,
     gaps,
     to,

@@ -1,14 +1,14 @@
 /** Keeps this instance's lease in the registry: who is connected here, for the totals every instance answers with. */
-import { describeError } from "../../core/errors.ts";
-import type { Logger } from "../../core/logger.ts";
-import type { Hub } from "../../ports/hub.ts";
-import { type InstanceRegistry, LEASE_MS } from "../../ports/instance-registry.ts";
+import { describeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import { type InstanceRegistry, LEASE_MS } from "../ports/instance-registry.ts";
+import type { Live } from "../ports/live.ts";
 
 /** Milliseconds between two looks at the hub, and so how old the other instances' numbers are at most. */
 const LOOK_MS = 1_000;
 
 export interface ReportOptions {
-  readonly hub: Pick<Hub, "stats">;
+  readonly live: Pick<Live, "stats">;
   readonly registry: InstanceRegistry;
   /** Random id of this process. */
   readonly instance: string;
@@ -16,14 +16,14 @@ export interface ReportOptions {
 }
 
 /** Reports when connections changed, and at a third of the lease while there are any: an idle instance costs the store nothing. */
-export function startReports({ hub, registry, instance, logger }: ReportOptions): { stop(): Promise<void> } {
+export function startReports({ live, registry, instance, logger }: ReportOptions): { stop(): Promise<void> } {
   let reported = "{}";
   let reportedAtMs = 0;
   let failed = false;
   let current = Promise.resolve();
 
   const report = async () => {
-    const { connectionsByCompany } = hub.stats();
+    const { connectionsByCompany } = live.stats();
     const text = JSON.stringify(connectionsByCompany);
     const isDue = text !== "{}" && Date.now() - reportedAtMs >= LEASE_MS / 3;
     if (text === reported && !isDue) return;
@@ -44,7 +44,7 @@ export function startReports({ hub, registry, instance, logger }: ReportOptions)
     current = report().finally(() => {
       isBusy = false;
     });
-  }, LOOK_MS).unref();
+  }, LOOK_MS);
 
   return {
     async stop() {

@@ -7,12 +7,13 @@
  * - **Back-pressure**: a watcher that is full is given nothing; when it has drained, the newest snapshot. What lies between is skipped, so
  *   a slow one costs no memory.
  * - **Idle costs nothing**: without a watcher, and a minute after the last poll, there is no timer, no tail and no command.
- * - **Lifetime**: a watch is ended by `sink.end()`: when its time is over, when nothing could be written for the idle timeout, on drain.
+ * - **Lifetime**: a watch is ended by `sink.end()`: at the maximum connection age, when nothing could be written for the idle timeout, on
+ *   drain, and when it is told to.
  *   Whoever watches calls `leave()` when the client is gone (any number of times).
  */
 import type { CompanyId } from "../core/ids.ts";
 import type { TextMessage } from "../core/text-message.ts";
-import type { Membership, Refusal } from "./hub.ts";
+import type { EndReason, Membership, Refusal } from "./hub.ts";
 
 /** Whose events are counted: one company's; undefined: every company's. */
 export type Scope = CompanyId | undefined;
@@ -23,9 +24,6 @@ export type Scope = CompanyId | undefined;
  */
 export type SnapshotKind = "feed" | "dashboard";
 
-/** Why a watch ends. After `renewed` and `draining` the client may come back at once, to this or another instance. */
-export type EndReason = "expired" | "renewed" | "idle" | "draining";
-
 /** Where snapshots for one client go. */
 export interface SnapshotSink {
   /** Sends it (it is shared by all watchers). False: full, send nothing until `onDrain` is called. */
@@ -34,6 +32,8 @@ export interface SnapshotSink {
   heartbeat(): boolean;
   /** Set by the counters; the sink calls it when it can take more after a `false`. */
   onDrain: () => void;
+  /** Sends an event of the connection itself; the answer is `send`'s. */
+  notify(name: string, data: Readonly<Record<string, unknown>>): boolean;
   end(reason: EndReason): void;
 }
 
@@ -41,8 +41,6 @@ export interface WatchRequest {
   readonly scope: Scope;
   readonly kind: SnapshotKind;
   readonly sink: SnapshotSink;
-  /** Milliseconds since 1970; undefined: never. */
-  readonly expiresAtMs: number | undefined;
 }
 
 export interface CountersStats {
@@ -52,10 +50,10 @@ export interface CountersStats {
 }
 
 export interface Counters {
-  /** What `watch` would answer now; undefined: it would let the client in. */
+  /** Why nobody may watch now; undefined: one may. */
   refusal(scope: Scope): Refusal | undefined;
-  /** Sends a snapshot as soon as there is one. */
-  watch(request: WatchRequest): Membership | Refusal;
+  /** Sends a snapshot as soon as there is one. Asks nobody: see `refusal`. */
+  watch(request: WatchRequest): Membership;
   /** The feed as of now, at most a second old. @throws MillraceError `unavailable`. */
   poll(scope: Scope): Promise<TextMessage>;
   stats(): CountersStats;

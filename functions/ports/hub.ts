@@ -6,12 +6,12 @@
  * - **Isolation**: a member is given frames of the company it joined and of no other. A slow one costs the others nothing.
  * - **Back-pressure**: a sink is given at most CONNECTION_BUFFER_EVENTS events or WRITE_BYTES at a time, and nothing more until
  *   it has drained.
- * - **Lifetime**: the hub ends a membership by `sink.end()`: at `expiresAt`, at the maximum connection age, when no byte could be
- *   written for the idle timeout, and on drain. Whoever joined calls `leave()` when the client is gone (any number of times).
+ * - **Lifetime**: the hub ends a membership by `sink.end()`: at the maximum connection age, when no byte could be written for the idle
+ *   timeout, on drain, and when it is told to. Whoever joined calls `leave()` when the client is gone (any number of times).
  */
 import type { Cursor } from "../core/cursor.ts";
+import type { Encoding, FrameFormat } from "../core/encoding.ts";
 import type { CompanyId, EventType } from "../core/ids.ts";
-import type { FrameFormat } from "../core/sse.ts";
 
 /** Where bytes for one client go. */
 export interface Sink {
@@ -20,8 +20,16 @@ export interface Sink {
   /** Set by the hub; the sink calls it when it can take bytes again after a `false`. */
   onDrain: () => void;
   /** Sends what it has taken, then closes; closes at once when it is full, since its client does not read. */
-  end(): void;
+  end(reason?: EndReason): void;
 }
+
+/**
+ * Why a connection ends. After `aged` and `draining` the client may come back at once, to this or another instance; after `expired` with another
+ * token; after `revoked` not at all.
+ */
+export type EndReason = "expired" | "revoked" | "disabled" | "aged" | "idle" | "draining";
+
+export type Overflow = "catch-up" | "drop-oldest";
 
 export interface JoinRequest {
   readonly company: CompanyId;
@@ -29,17 +37,20 @@ export interface JoinRequest {
   readonly after: Cursor | undefined;
   /** Undefined: every type. */
   readonly types: ReadonlySet<EventType> | undefined;
+  readonly encoding: Encoding;
   readonly format: FrameFormat;
   /** What to do for a client that cannot keep up. Default `catch-up`: it loses nothing the log still has. */
-  readonly overflow: "catch-up" | "drop-oldest";
+  readonly overflow: Overflow;
   readonly sink: Sink;
-  /** Milliseconds since 1970; undefined: never. */
-  readonly expiresAtMs: number | undefined;
 }
 
 export interface Membership {
-  /** The client is gone, or is to be sent away: forgets it. Does not close the sink. */
+  /** The client is gone: forgets it. Does not close the sink. */
   leave(): void;
+  /** Sends an event of the connection itself, which is in no log. False: it could not be taken now. */
+  notify(name: string, data: Readonly<Record<string, unknown>>): boolean;
+  /** Sends the client away. */
+  end(reason: "expired" | "revoked" | "disabled"): void;
 }
 
 /** Why a stream cannot be opened now, although it may be later. */
@@ -69,10 +80,10 @@ export interface HubCounters {
 }
 
 export interface Hub {
-  /** What `join` would answer now; undefined: it would let the client in. */
-  refusal(company: CompanyId): Refusal | undefined;
-  /** Writes the opening frames, then what follows the cursor. */
-  join(request: JoinRequest): Membership | Refusal;
+  /** Why nobody may join now; undefined: one may. `maxConnections`: of the company here; undefined: MAX_CONNECTIONS_PER_COMPANY. */
+  refusal(company: CompanyId, maxConnections?: number): Refusal | undefined;
+  /** Writes the opening frames, then what follows the cursor. Asks nobody: see `refusal`. */
+  join(request: JoinRequest): Membership;
   stats(): HubStats;
   /** Refuses new members and sends the present ones away with a jittered `retry:`, spread over the period. Resolves when all are gone. */
   drain(periodMs: number): Promise<void>;

@@ -12,8 +12,12 @@ import type { EventStreamRequest } from "./event-stream.ts";
 export const CLOSE_CODES = {
   /** The instance is about to stop, or the connection is old: come back at once, a little spread. */
   goingAway: 1001,
+  /** Come back, a little later. */
+  tryAgainLater: 1013,
   /** The token's time is over: come back with another one. */
   expired: 4401,
+  /** The token was revoked. */
+  revoked: 4403,
 } as const;
 
 /** Where messages for one client go. What a client sends is read and dropped. */
@@ -36,7 +40,11 @@ export interface OpenedWebSocket {
 export type WebSocketRequest = EventStreamRequest;
 
 /**
- * Accepts the upgrade. `onGone` is called once: when the peer is gone or closed, or when our close is on its way. Sends after that are
+ * Accepts the upgrade, with these headers in its answer. `onGone` is called once: when the peer is gone or closed, or when our close is on its way. Sends after that are
  * dropped. A handshake that is not in form is answered by the runtime, and `onGone` called.
  */
-export type OpenWebSocket = (request: WebSocketRequest, onGone: () => void) => OpenedWebSocket;
+export type OpenWebSocket = (
+  request: WebSocketRequest,
+  headers: Readonly<Record<string, string>>,
+  onGone: () => void,
+) => OpenedWebSocket;

@@ -32,8 +32,8 @@ export function cors(origins: readonly string[]): MiddlewareHandler {
     if (isPreflight && "access-control-allow-origin" in headers) {
       return c.body(null, 204, {
         ...headers,
-        "access-control-allow-methods": "GET",
-        "access-control-allow-headers": "Authorization, Last-Event-ID",
+        "access-control-allow-methods": "GET, POST, PUT",
+        "access-control-allow-headers": "Authorization, Content-Type, Last-Event-ID",
         "access-control-max-age": String(PREFLIGHT_SECONDS),
       });
     }

@@ -12,11 +12,11 @@ export interface HealthDeps extends ConnectionsDeps, Omit<ProbesDeps, "isStoppin
 }
 
 export function healthRoutes(deps: HealthDeps): Hono {
-  const { settings, log, hub, registry, instance, logger } = deps;
+  const { settings, log, live, registry, instance, logger } = deps;
   const app = new Hono();
   app.get("/stream/health", async (c) => {
     const answer = await askLog(Promise.all([log.ping(), registry.connectionsByCompany(instance)]), logger);
-    const counts = addConnections(hub, answer?.[1] ?? {});
+    const counts = addConnections(live, answer?.[1] ?? {});
     const enabled = settings.STREAMING_ENABLED;
     const status = answer === undefined ? "degraded" : enabled ? "ok" : "disabled";
     return c.json(
@@ -29,6 +29,6 @@ export function healthRoutes(deps: HealthDeps): Hono {
       NO_STORE,
     );
   });
-  app.route("/", probesRoutes({ ...deps, isStopping: () => hub.stats().isDraining }));
+  app.route("/", probesRoutes({ ...deps, isStopping: () => live.stats().isDraining }));
   return app;
 }

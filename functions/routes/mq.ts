@@ -1,26 +1,23 @@
 /** `GET /sse` and `GET /api/metrics`: the feed of the IBM MQ use cases, once a second or when asked. */
 import { Hono } from "hono";
-import type { Counters } from "../ports/counters.ts";
-import { authenticate } from "./access.ts";
+import type { Live } from "../ports/live.ts";
 import { NO_STORE } from "./answer.ts";
+import { type LiveAnswerDeps, liveAnswer } from "./live-answer.ts";
 import { queryOf } from "./query.ts";
-import { readScope } from "./scope.ts";
-import { type SnapshotStreamDeps, snapshotStream } from "./snapshot-stream.ts";
+import { readScope, readSnapshots } from "./scope.ts";
 
-export interface MqDeps extends SnapshotStreamDeps {
-  readonly counters: Pick<Counters, "watch" | "refusal" | "poll">;
+export interface MqDeps extends LiveAnswerDeps {
+  readonly live: Pick<Live, "open" | "poll">;
 }
 
 export function mqRoutes(deps: MqDeps): Hono {
-  const { counters, authenticator } = deps;
+  const { gate, live } = deps;
   const app = new Hono();
-  // Unnamed, so that `onmessage` hears it: it is all the stream has.
-  app.all("/sse", snapshotStream(deps, { kind: "feed" }));
+  app.all("/sse", liveAnswer(deps, readSnapshots(gate, "feed")).sse);
   // No stream: what a client falls back to where streams are switched off or do not get through.
   app.get("/api/metrics", async (c) => {
-    const query = queryOf(c);
-    const principal = await authenticate(authenticator, c.req.raw, query);
-    const { text } = await counters.poll(readScope(principal, query));
+    const { principal } = await gate.admit(c.req.raw, "cookie");
+    const { text } = await live.poll(readScope(gate, principal, queryOf(c)));
     return c.body(text, 200, { "content-type": "application/json", ...NO_STORE });
   });
   return app;

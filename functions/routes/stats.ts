@@ -1,25 +1,24 @@
 /** `GET /stream/stats`: open streams and kept events, by company. */
 import { Hono } from "hono";
 import type { CompanyId } from "../core/ids.ts";
-import type { Authenticator, Principal } from "../ports/authenticator.ts";
+import { isOps, mayRead, type Principal } from "../core/principal.ts";
 import type { EventLog } from "../ports/event-log.ts";
-import { authenticate } from "./access.ts";
+import type { Gate } from "../ports/gate.ts";
 import { NO_STORE } from "./answer.ts";
 import { addConnections, type ConnectionsDeps, type Counts, sum } from "./connections.ts";
-import { queryOf } from "./query.ts";
 
 /** What the stats need. */
 export interface StatsDeps extends ConnectionsDeps {
   readonly log: Pick<EventLog, "stats">;
-  readonly authenticator: Authenticator;
+  readonly gate: Gate;
 }
 
-export function statsRoutes({ hub, registry, instance, log, authenticator }: StatsDeps): Hono {
+export function statsRoutes({ live, registry, instance, log, gate }: StatsDeps): Hono {
   const app = new Hono();
   app.get("/stream/stats", async (c) => {
-    const principal = await authenticate(authenticator, c.req.raw, queryOf(c));
+    const { principal } = await gate.admit(c.req.raw, "cookie");
     const [others, kept] = await Promise.all([registry.connectionsByCompany(instance), log.stats()]);
-    const connections = visible(addConnections(hub, others), principal);
+    const connections = visible(addConnections(live, others), principal);
     const events = visible(new Map(Object.entries(kept.eventsByCompany) as [CompanyId, number][]), principal);
     return c.json(
       {
@@ -44,6 +43,6 @@ export function statsRoutes({ hub, registry, instance, log, authenticator }: Sta
 
 /** `ops` sees every company, others their own: the totals too are of those alone, or one company could watch another's. */
 function visible(counts: Counts, principal: Principal): Counts {
-  if (principal.roles.includes("ops")) return counts;
-  return new Map([...counts].filter(([company]) => principal.mayRead(company)));
+  if (isOps(principal)) return counts;
+  return new Map([...counts].filter(([company]) => mayRead(principal, company)));
 }

@@ -124,7 +124,7 @@ describe("openSqliteDatabase", () => {
       using database = open(folder);
       database.connection.exec("PRAGMA user_version = 99");
     }
-    expect(() => open(folder)).toThrow(/written by a newer Millrace \(schema 99\), expected schema 2/);
+    expect(() => open(folder)).toThrow(/written by a newer Millrace \(schema 99\), expected schema 3/);
     using connection = new DatabaseSync(join(folder, "millrace.db"));
     expect(connection.prepare("PRAGMA user_version").get()).toEqual({ user_version: 99 });
   });
@@ -136,7 +136,10 @@ describe("openSqliteDatabase", () => {
       using database = open(folder);
       await using log = createSqliteLog({ database, ...options });
       await log.append(events(company, 0, 3));
-      database.connection.exec("DROP TABLE seconds; PRAGMA user_version = 1");
+      database.connection.exec(
+        ["seconds", "access_rules", "access_news", "tickets"].map((name) => `DROP TABLE ${name};`).join(""),
+      );
+      database.connection.exec("PRAGMA user_version = 1");
     }
     using database = open(folder);
     await using log = createSqliteLog({ database, ...options });

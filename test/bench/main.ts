@@ -16,12 +16,15 @@ import { startWorker } from "./lib/worker.ts";
 import { append } from "./sections/append.ts";
 import { bridge } from "./sections/bridge.ts";
 import { commands } from "./sections/commands.ts";
+import { compression } from "./sections/compression.ts";
 import { fanout } from "./sections/fanout.ts";
 import { flat } from "./sections/flat.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
 import { outage } from "./sections/outage.ts";
 import { rate } from "./sections/rate.ts";
+import { rest } from "./sections/rest.ts";
+import { runtimes } from "./sections/runtimes.ts";
 import { storm } from "./sections/storm.ts";
 
 const SECTIONS: readonly Section[] = [
@@ -35,6 +38,9 @@ const SECTIONS: readonly Section[] = [
   outage,
   append,
   commands,
+  compression,
+  rest,
+  runtimes,
 ];
 
 const names = (text: string) => text.split(",").filter(Boolean);

@@ -125,10 +125,12 @@ describe("millrace doctor", () => {
     using folder = temporaryFolder();
     await using redis = await startRedis();
     await using nats = await startNats();
-    await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path });
+    const HEARTBEAT_MS = "500";
+    await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path, HEARTBEAT_MS });
     const url = await up.ready();
     const port = /"tcpPort":(\d+)/.exec(up.stderr())?.[1];
     const { code, stdout } = await cli(["doctor", url], {
+      HEARTBEAT_MS,
       REDIS_URL: redis.url,
       NATS_URL: nats.url,
       BROKER_ADDR: `127.0.0.1:${port}`,
@@ -140,6 +142,13 @@ describe("millrace doctor", () => {
       expect.stringMatching(/^ok {4}source redis-pubsub \(redis-pubsub \S+\): answers/),
       `ok    ${url}/healthz: answers`,
       `ok    ${url}/ready: answers`,
+      expect.stringMatching(/^ok {4}\S+\/stream\/updates: heartbeat after 0\.\d s of silence$/),
+      `ok    ${url}/stream/updates (compression): compressed by the server, flushed at once`,
+      `ok    ${url}/stream/updates (resume): Last-Event-ID gets through`,
+      `ok    ${url}/stream/history: not cached, as far as can be seen without events`,
+      expect.stringMatching(/^ok {4}\S+\/ws\/dashboard: connects, ping after 0\.\d s$/),
+      `ok    ${url} (cache): not cached`,
+      `ok    ${url} (CORS): nothing added to CORS`,
     ]);
     expect(code).toBe(0);
     const { stdout: own } = await cli(["doctor"], { DATA_DIR: folder.path });

@@ -128,12 +128,14 @@ describe("millrace up", () => {
     using folder = temporaryFolder();
     await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path });
     const url = await up.ready();
-    const stream = await fetch(`${url}/stream/updates?companyId=acme`);
+    // Several, which are sent away one after the other: it must not have ended before the second signal.
+    const open = () => fetch(`${url}/stream/updates?companyId=acme`);
+    const streams = await Promise.all([open(), open(), open(), open()]);
     up.child.kill("SIGINT");
     await waitFor("it to stop", () => up.stderr().includes("Stopping"));
     up.child.kill("SIGINT");
     expect(await up.ended).toBe(0);
-    await stream.body!.cancel();
+    for (const { body } of streams) await body!.cancel();
   });
 });
 

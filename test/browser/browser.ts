@@ -42,13 +42,16 @@ export interface Millrace extends AsyncDisposable {
   startAgain(): Promise<void>;
 }
 
-/** `millrace up` on free ports, with its data in a folder of its own. Resolves when its first demo event has gone through. */
-export async function startMillrace(): Promise<Millrace> {
+/**
+ * `millrace up` on free ports, with its data in a folder of its own; `settings` are added to its environment. Resolves when its first demo
+ * event has gone through.
+ */
+export async function startMillrace(settings: Readonly<Record<string, string>> = {}): Promise<Millrace> {
   const [port, brokerPort, healthPort] = await Promise.all([freePort(), freePort(), freePort()]);
   const folder = mkdtempSync(join(tmpdir(), "millrace-page-"));
   const env = {
     ...{ PORT: String(port), TCP_PORT: String(brokerPort), HTTP_PORT: String(healthPort) },
-    ...{ DATA_DIR: folder, HOST: "127.0.0.1", AUTH_MODE: "none" },
+    ...{ DATA_DIR: folder, HOST: "127.0.0.1", AUTH_MODE: "none", ...settings },
   };
   let current: RunningProcess;
   const up = async (): Promise<void> => {

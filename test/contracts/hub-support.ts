@@ -2,6 +2,7 @@
 import { createSseParser, type SseParser } from "../../bin/conformance/sse-parser.ts";
 import { type Cursor, parseCursor } from "../../functions/core/cursor.ts";
 import { type CompanyId, type EventType, parseEventType } from "../../functions/core/ids.ts";
+import { SSE } from "../../functions/core/sse.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
 import type { Hub, JoinRequest, Membership, Sink } from "../../functions/ports/hub.ts";
 import { waitFor } from "../support/wait.ts";
@@ -71,14 +72,13 @@ export function join(hub: Hub, company: CompanyId, options: ClientOptions = {}):
   const membership = hub.join({
     company,
     after: undefined,
+    encoding: SSE,
     format: "data",
     overflow: "catch-up",
-    expiresAtMs: undefined,
     ...request,
     types: types && new Set<EventType>(types.map(parseEventType)),
     sink,
   });
-  if (typeof membership === "string") throw new Error(membership);
   const data = (type: (type: string) => boolean) =>
     parser.events.filter((event) => type(event.type)).map((event) => JSON.parse(event.data));
   const ids = () => data((type) => type !== "gap").map(({ id }) => String(id));

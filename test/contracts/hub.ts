@@ -356,16 +356,46 @@ export function describeHub(
         client.membership.leave();
       });
 
-      it("closes a member that takes nothing, one whose token ends, and sends one away that is too old", async () => {
+      it("closes a member that takes nothing, and sends one away that is too old", async () => {
         const company = newCompany("hub");
         const idle = hubOf({ heartbeatMs: 100, idleTimeoutMs: 200 });
         const stuck = join(idle, company, { isStalled: true });
         const old = hubOf({ heartbeatMs: 100, maxConnectionAgeMs: 200 });
         const aged = join(old, company);
-        const expiring = join(idle, company, { expiresAtMs: Date.now() + 200 });
-        for (const client of [stuck, aged, expiring]) await waitFor("the end", client.isEnded);
+        for (const client of [stuck, aged]) await waitFor("the end", client.isEnded);
         expect(idle.stats()).toMatchObject({ totalConnections: 0, counters: { idleTimeouts: 1 } });
         expect(aged.text()).toMatch(/retry: \d+\n\n$/);
+      });
+    });
+
+    describe("a membership", () => {
+      it("is told what concerns it alone once it is open, and not while it is full", async () => {
+        const [hub, company] = [hubOf(), newCompany("hub")];
+        const client = join(hub, company);
+        const other = await joined(join(hub, company));
+        await waitFor("the notice", () => client.membership.notify("reauthenticate", { connectionId: "c" }));
+        expect(client.text()).toMatch(/event: reauthenticate\ndata: {"connectionId":"c"}\n\n$/);
+        expect(other.text()).not.toContain("reauthenticate");
+        const stuck = join(hub, company, { isStalled: true });
+        await waitFor("the opening", () => stuck.text() !== "");
+        expect(stuck.membership.notify("reauthenticate", {})).toBe(false);
+        for (const { membership } of [client, other, stuck]) membership.leave();
+        expect(client.membership.notify("reauthenticate", {})).toBe(false);
+      });
+
+      it("is ended without a word when its right has ended, with a refusal where it will be back", async () => {
+        const [hub, company] = [hubOf(), newCompany("hub")];
+        const [expired, disabled] = [await joined(join(hub, company)), await joined(join(hub, company))];
+        const before = expired.text();
+        expired.membership.end("expired");
+        disabled.membership.end("disabled");
+        disabled.membership.end("disabled");
+        expect([expired.isEnded(), disabled.isEnded()]).toEqual([true, true]);
+        expect(expired.text()).toBe(before);
+        expect(disabled.text()).toMatch(
+          /retry: \d+\n\nevent: disabled\ndata: {"reason":"disabled","message":"[^"]+"}\n\n$/,
+        );
+        expect(hub.stats().totalConnections).toBe(0);
       });
     });
 
@@ -374,7 +404,7 @@ export function describeHub(
         const [hub, company] = [hubOf({ maxConnectionsPerCompany: 2 }), newCompany("hub")];
         const clients = [join(hub, company), join(hub, company)];
         expect(hub.refusal(company)).toBe("busy");
-        expect(() => join(hub, company)).toThrow("busy");
+        expect(hub.refusal(company, 3)).toBeUndefined();
         const other = newCompany("hub");
         clients.push(join(hub, other));
         expect(hub.stats()).toMatchObject({

@@ -24,10 +24,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/hub": ["functions/core", "functions/ports", "functions/hub"],
   // Views over the log's tallies: as the hub, pure but for the log they are given.
   "functions/counters": ["functions/core", "functions/ports", "functions/counters"],
+  // Who may read what: pure but for the stores it is given.
+  "functions/access": ["functions/core", "functions/ports", "functions/access"],
+  // Answers that stay open: what holds connections, whatever the runtime.
+  "functions/live": [
+    ...["functions/core", "functions/ports", "functions/hub", "functions/counters", "functions/live"],
+  ],
+  // Composes front and live side, for runtimes that have both in one process.
+  "functions/service.ts": [
+    ...["functions/core", "functions/ports", "functions/access", "functions/live", "functions/routes"],
+    "functions/app.ts",
+  ],
   // Composes the parts for one runtime: entries and the CLI both start it, and nothing may import an entry.
   "functions/runtimes": [
-    ...["functions/core", "functions/ports", "functions/hub", "functions/counters", "functions/adapters"],
-    ...["functions/routes", "functions/app.ts", "functions/runtimes"],
+    ...["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
+    ...["functions/service.ts", "functions/app.ts", "functions/runtimes", "functions/runtimes/zlib.ts"],
+    "dist/pages.js",
   ],
   "functions/app.ts": ["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
   "functions/entries": [
@@ -40,14 +52,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...["functions/core", "functions/ports", "functions/adapters", "functions/runtimes"],
     ...["bridge", "bridge/registry.ts"],
   ],
+  // Composes front and live side where they are apart.
   workers: [
-    "functions/core",
-    "functions/ports",
-    "functions/adapters",
-    "functions/routes",
-    "functions/app.ts",
-    "workers",
+    ...["functions/core", "functions/ports", "functions/adapters", "functions/access", "functions/live"],
+    ...[
+      "functions/routes",
+      "functions/app.ts",
+      "functions/service.ts",
+      "functions/runtimes/zlib.ts",
+      "workers",
+    ],
+    "dist/pages.js",
   ],
+  // What every runtime has under the same name, although it is Node's.
+  "functions/runtimes/zlib.ts": ["functions/core"],
+  // Written by web/build.ts.
+  "dist/pages.js": [],
   bin: [
     ...["functions/core", "functions/ports", "functions/adapters", "functions/routes", "functions/runtimes"],
     ...["functions/app.ts", "bridge", "bridge/registry.ts", "web/build.ts", "bin"],
@@ -62,7 +82,7 @@ const isEntry = (path: string) => path.startsWith("functions/entries/");
 /** One file, one technology: what two of them share belongs to core or to the folder above. */
 const STRANGERS = ["functions/adapters", "bridge/sources"];
 /** Packages that run on every runtime. */
-const NEUTRAL_PACKAGES = ["hono", "zod", "jose"];
+const NEUTRAL_PACKAGES = ["hono", "zod", "jose", "@upstash/redis"];
 const NODE_GLOBALS = [
   ...[
     "Buffer",

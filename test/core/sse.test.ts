@@ -2,16 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseCursor } from "../../functions/core/cursor.ts";
 import { encodeRecord, parseEvent } from "../../functions/core/event.ts";
-import {
-  cursorFrame,
-  encodeText,
-  eventFrame,
-  gapFrame,
-  HEARTBEAT,
-  joinBytes,
-  noticeFrame,
-  retryFrame,
-} from "../../functions/core/sse.ts";
+import { SSE } from "../../functions/core/sse.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 const cursor = parseCursor("abc.17-0");
@@ -65,9 +56,9 @@ function interpret(stream: string): {
   return { events, lastEventId, retryMs };
 }
 
-describe("eventFrame", () => {
+describe("SSE.event", () => {
   it("has the bytes of the contract", () => {
-    const frame = eventFrame(cursor, record('{"companyId":"acme","value":0.85}'), "data");
+    const frame = SSE.event(cursor, record('{"companyId":"acme","value":0.85}'), "data");
     expect(text(frame)).toBe(
       'event: metric_updated\nid: abc.17-0\ndata: {"companyId":"acme","value":0.85}\n\n',
     );
@@ -75,7 +66,7 @@ describe("eventFrame", () => {
 
   it("carries the whole event as cloudevents", () => {
     const stored = record('{"value":1}');
-    expect(text(eventFrame(cursor, stored, "cloudevents"))).toBe(
+    expect(text(SSE.event(cursor, stored, "cloudevents"))).toBe(
       `event: metric_updated\nid: abc.17-0\ndata: ${stored}\n\n`,
     );
   });
@@ -84,7 +75,7 @@ describe("eventFrame", () => {
     fc.assert(
       fc.property(fc.array(fc.json({ stringUnit: "binary" }), { maxLength: 5 }), (payloads) => {
         const records = payloads.filter((json) => !json.includes("companyId")).map(record);
-        const stream = records.map((stored) => text(eventFrame(cursor, stored, "cloudevents"))).join("");
+        const stream = records.map((stored) => text(SSE.event(cursor, stored, "cloudevents"))).join("");
         expect(interpret(stream).events.map(({ data }) => data)).toEqual(
           // UTF-8 has no lone surrogates.
           records.map((stored) => stored.toWellFormed()),
@@ -94,16 +85,16 @@ describe("eventFrame", () => {
   });
 });
 
-describe("cursorFrame", () => {
+describe("SSE.cursor", () => {
   it("moves the browser's cursor and dispatches nothing", () => {
-    expect(text(cursorFrame(cursor))).toBe("id: abc.17-0\n\n");
-    expect(interpret(text(cursorFrame(cursor)))).toMatchObject({ events: [], lastEventId: cursor });
+    expect(text(SSE.cursor(cursor))).toBe("id: abc.17-0\n\n");
+    expect(interpret(text(SSE.cursor(cursor)))).toMatchObject({ events: [], lastEventId: cursor });
   });
 });
 
-describe("gapFrame", () => {
+describe("SSE.gap", () => {
   it("says reason, requested and resumedAt, and moves the cursor to where reading goes on", () => {
-    const frame = gapFrame({
+    const frame = SSE.gap({
       reason: "expired",
       requested: parseCursor("abc.1-0"),
       resumedAt: cursor,
@@ -119,9 +110,9 @@ describe("gapFrame", () => {
   });
 });
 
-describe("noticeFrame", () => {
+describe("SSE.notice", () => {
   it("leaves the cursor alone and stays one line whatever is in it", () => {
-    const stream = text(cursorFrame(cursor)) + text(noticeFrame("busy", { reason: "a\r\nid: 5\n\nb" }));
+    const stream = text(SSE.cursor(cursor)) + text(SSE.notice("busy", { reason: "a\r\nid: 5\n\nb" }));
     expect(interpret(stream)).toEqual({
       events: [{ type: "busy", data: '{"reason":"a\\r\\nid: 5\\n\\nb"}', lastEventId: cursor }],
       lastEventId: cursor,
@@ -130,28 +121,13 @@ describe("noticeFrame", () => {
   });
 });
 
-describe("retryFrame, HEARTBEAT", () => {
+describe("SSE.retry, SSE.heartbeat", () => {
   it("dispatch nothing", () => {
-    expect(text(HEARTBEAT)).toBe(":heartbeat\n\n");
-    expect(interpret(text(retryFrame(3000)) + text(HEARTBEAT))).toEqual({
+    expect(text(SSE.heartbeat)).toBe(":heartbeat\n\n");
+    expect(interpret(text(SSE.retry(3000)) + text(SSE.heartbeat))).toEqual({
       events: [],
       lastEventId: "",
       retryMs: 3000,
     });
-  });
-});
-
-describe("joinBytes", () => {
-  it("is the bytes one after the other", () => {
-    fc.assert(
-      fc.property(fc.array(fc.uint8Array(), { minLength: 0, maxLength: 8 }), (chunks) => {
-        expect([...joinBytes(chunks)]).toEqual(chunks.flatMap((chunk) => [...chunk]));
-      }),
-    );
-  });
-
-  it("copies nothing when there is one", () => {
-    const one = encodeText("x");
-    expect(joinBytes([one])).toBe(one);
   });
 });

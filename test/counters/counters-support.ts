@@ -5,14 +5,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { createRedisLog } from "../../functions/adapters/event-log-redis.ts";
 import { type CountersOptions, createCounters } from "../../functions/counters/counters.ts";
-import type {
-  Counters,
-  EndReason,
-  Scope,
-  SnapshotKind,
-  SnapshotSink,
-} from "../../functions/ports/counters.ts";
+import type { Counters, Scope, SnapshotKind, SnapshotSink } from "../../functions/ports/counters.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
+import type { EndReason } from "../../functions/ports/hub.ts";
 import { createSqliteLog } from "../../functions/runtimes/node/event-log-sqlite.ts";
 import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
@@ -100,10 +95,11 @@ export function watch<T>(
   counters: Counters,
   kind: SnapshotKind,
   scope: Scope,
-  { takes = () => true, expiresAtMs }: { takes?: () => boolean; expiresAtMs?: number } = {},
+  { takes = () => true }: { takes?: () => boolean } = {},
 ) {
   const texts: string[] = [];
   const ends: EndReason[] = [];
+  const notices: string[] = [];
   let heartbeats = 0;
   const sink: SnapshotSink = {
     send({ text }) {
@@ -114,16 +110,21 @@ export function watch<T>(
       heartbeats++;
       return takes();
     },
+    notify(name) {
+      notices.push(name);
+      return takes();
+    },
     onDrain() {},
     end: (reason) => void ends.push(reason),
   };
-  const joined = counters.watch({ kind, scope, sink, expiresAtMs });
+  const joined = counters.watch({ kind, scope, sink });
   const last = () => (texts.length === 0 ? undefined : (JSON.parse(texts.at(-1)!) as T));
   return {
     joined,
     sink,
     texts,
     ends,
+    notices,
     heartbeats: () => heartbeats,
     last,
     /** Resolves with the first newest snapshot that is as wanted. */
@@ -133,7 +134,7 @@ export function watch<T>(
         return snapshot !== undefined && test(snapshot) ? snapshot : undefined;
       }) as Promise<T>,
     leave() {
-      if (typeof joined !== "string") joined.leave();
+      joined.leave();
     },
   };
 }

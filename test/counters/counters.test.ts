@@ -345,12 +345,16 @@ describe("a watcher", () => {
     expect(counters.stats().watchers).toBe(1);
   });
 
-  it("ends when its time is over, and one that is too old is renewed", async () => {
+  it("ends when it is told to, and one that is too old is sent back", async () => {
     const counters = await start({ maxConnectionAgeMs: 150 });
-    const expiring = watch(counters, "dashboard", acme, { expiresAtMs: Date.now() + 50 });
+    const expiring = watch(counters, "dashboard", acme);
     const old = watch(counters, "dashboard", acme);
+    expect(expiring.joined.notify("reauthenticate", {})).toBe(true);
+    expiring.joined.end("expired");
+    expect(expiring.joined.notify("reauthenticate", {})).toBe(false);
     await waitFor("both to end", () => old.ends.length + expiring.ends.length === 2);
-    expect([expiring.ends, old.ends]).toEqual([["expired"], ["renewed"]]);
+    expect([expiring.ends, old.ends]).toEqual([["expired"], ["aged"]]);
+    expect([expiring.notices, old.notices]).toEqual([["reauthenticate"], []]);
     expect(counters.stats()).toEqual({ watchers: 0, companies: 0 });
   });
 
@@ -364,7 +368,7 @@ describe("a watcher", () => {
   it("over the limit of its company is refused, and so is everyone while draining", async () => {
     const counters = await start({ maxConnectionsPerCompany: 2 });
     const clients = [watch(counters, "feed", acme), watch(counters, "dashboard", acme)];
-    expect([counters.refusal(acme), watch(counters, "feed", acme).joined]).toEqual(["busy", "busy"]);
+    expect(counters.refusal(acme)).toBe("busy");
     expect(counters.refusal(globex)).toBeUndefined();
     clients[0]!.leave();
     clients[0]!.leave();

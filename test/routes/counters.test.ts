@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createNoAuthenticator } from "../../functions/adapters/authenticator-none.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
-import type { Counters, WatchRequest } from "../../functions/ports/counters.ts";
+import type { Live, LiveRequest } from "../../functions/ports/live.ts";
 import { CLOSE_CODES, type OpenWebSocket } from "../../functions/ports/web-socket.ts";
 import { json, startTestApp, type TestApp, token } from "./test-app.ts";
 
@@ -34,7 +34,7 @@ function acceptingWebSockets() {
   const sent: string[] = [];
   const closed: unknown[][] = [];
   const gone: (() => void)[] = [];
-  const openWebSocket: OpenWebSocket = (_request, onGone) => {
+  const openWebSocket: OpenWebSocket = (_request, _headers, onGone) => {
     gone.push(onGone);
     return {
       sink: {
@@ -110,7 +110,7 @@ describe("who may see the counters", () => {
 
   it("/ws/dashboard: shows a company nothing of another, and ops all", async () => {
     const { sent, openWebSocket } = acceptingWebSockets();
-    const { ask, append } = await start({ deps: { openWebSocket } });
+    const { ask, append } = await start({ openWebSocket });
     await append("globex", 2, { type: "globex.only" });
     await append("acme", 1, { type: "audit.txn" });
     expect((await ask("/ws/dashboard?companyId=acme", { headers: UPGRADE })).status).toBe(299);
@@ -125,7 +125,7 @@ describe("who may see the counters", () => {
   });
 
   it("lets everyone see everything where nobody has to say who asks", async () => {
-    const { ask } = await start({ deps: { authenticator: createNoAuthenticator() } });
+    const { ask } = await start({ authenticator: createNoAuthenticator() });
     for (const query of ["", "?companyId=acme"]) {
       expect((await ask(`/api/metrics${query}`, { token: null })).status).toBe(200);
     }
@@ -157,7 +157,7 @@ describe("GET /api/metrics", () => {
 
   it("is 503 with Retry-After when the store is away, and says nothing of it", async () => {
     const poll = () => Promise.reject(new MillraceError("unavailable", "Cannot reach 10.0.0.7"));
-    const { ask } = await start({ deps: { counters: { poll } as unknown as Counters } });
+    const { ask } = await start({ deps: { live: { poll } as unknown as Live } });
     const response = await ask("/api/metrics?companyId=acme");
     expect([response.status, response.headers.has("retry-after")]).toEqual([503, true]);
     expect(await response.text()).not.toContain("10.0.0.7");
@@ -199,21 +199,17 @@ describe.each(STREAMS)("GET %s", (path, prefix) => {
     expect(counters.stats()).toEqual({ watchers: 0, companies: 0 });
   });
 
-  it("ends at the token's exp, tolerance included", async () => {
-    const watched: WatchRequest[] = [];
-    const counters: Counters = {
-      refusal: () => undefined,
-      watch: (request) => {
-        watched.push(request);
-        return { leave() {} };
-      },
-      poll: vi.fn(),
-      stats: vi.fn(),
-      drain: vi.fn(),
+  it("hands on who asks, and until when: the token's exp, tolerance included", async () => {
+    const opened: LiveRequest[] = [];
+    const open: Live["open"] = async (_request, wanted) => {
+      opened.push(wanted);
+      return new Response(null);
     };
-    const { ask } = await start({ deps: { counters } });
+    const { ask } = await start({ deps: { live: { open } as unknown as Live } });
     await ask(url, { token: await token({ companyId: "acme" }, 4_000_000_000) });
-    expect(watched[0]).toMatchObject({ scope: "acme", expiresAtMs: 4_000_000_005_000 });
+    expect(opened).toMatchObject([
+      { scope: "acme", transport: "sse", principal: { expiresAtMs: 4_000_000_005_000 } },
+    ]);
   });
 
   it("tells who is sent away when to come back", async () => {
@@ -247,7 +243,7 @@ describe.each(STREAMS)("GET %s", (path, prefix) => {
 
   it("says busy when tokens cannot be checked", async () => {
     const authenticate = () => Promise.reject(new MillraceError("unavailable", "Cannot fetch keys"));
-    const { open } = await start({ deps: { authenticator: { authenticate } } });
+    const { open } = await start({ authenticator: { authenticate } });
     const stream = await open(url, { headers: SSE });
     await stream.end();
     expect(stream.text()).toContain("event: busy\n");
@@ -287,14 +283,14 @@ describe("GET /ws/dashboard", () => {
   ])("lets a page of origin %s in with %s", async (origin, status) => {
     const { openWebSocket } = acceptingWebSockets();
     const settings = { CORS_ORIGINS: ["https://app.example.com"] };
-    const { ask, counters } = await start({ deps: { openWebSocket }, settings });
+    const { ask, counters } = await start({ openWebSocket, settings });
     const headers = { ...UPGRADE, host: "localhost", ...(origin === undefined ? {} : { origin }) };
     expect((await ask(url, { headers })).status).toBe(status);
     expect(counters.stats().watchers).toBe(status === 299 ? 1 : 0);
   });
 
   it("checks the origin also where nobody has to say who asks", async () => {
-    const { ask } = await start({ deps: { authenticator: createNoAuthenticator() } });
+    const { ask } = await start({ authenticator: createNoAuthenticator() });
     const headers = { ...UPGRADE, host: "127.0.0.1:8787", origin: "https://evil.example.com" };
     const response = await ask("/ws/dashboard", { headers, token: null });
     expect(response.status).toBe(403);
@@ -314,7 +310,7 @@ describe("GET /ws/dashboard", () => {
 
   it("leaves when the peer is gone, also before it watched", async () => {
     const { gone, openWebSocket } = acceptingWebSockets();
-    const { ask, counters } = await start({ deps: { openWebSocket } });
+    const { ask, counters } = await start({ openWebSocket });
     await ask(url, { headers: UPGRADE });
     expect(counters.stats().watchers).toBe(1);
     gone[0]!();
@@ -323,13 +319,13 @@ describe("GET /ws/dashboard", () => {
 
   it("says by the close code why it ends", async () => {
     const { closed, openWebSocket } = acceptingWebSockets();
-    const { ask, counters } = await start({ deps: { openWebSocket } });
+    const { ask, counters } = await start({ openWebSocket });
     await ask(url, { headers: UPGRADE });
     await counters.drain(0);
     expect(closed).toEqual([[CLOSE_CODES.goingAway, expect.stringContaining("connect again")]]);
     for (const code of Object.values(CLOSE_CODES)) {
-      // What an endpoint may send (RFC 6455 section 7.4).
-      expect(code === 1001 || (code >= 4000 && code < 5000)).toBe(true);
+      // What an endpoint may send (RFC 6455 section 7.4, and the registry it names).
+      expect(code === 1001 || code === 1013 || (code >= 4000 && code < 5000)).toBe(true);
     }
   });
 });

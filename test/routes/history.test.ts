@@ -75,6 +75,48 @@ describe("GET /stream/history", () => {
     expect(await read("&limit=500")).toMatchObject({ events: { length: 101 }, more: false });
   });
 
+  it("lets a browser keep a page that is full for good, and ask again for any other", async () => {
+    const { ask, append } = await start();
+    const [first] = await append("acme", 4);
+    const headers = async (query: string) => {
+      const response = await ask(`${PATH}${query}`);
+      return ["cache-control", "vary"].map((name) => response.headers.get(name));
+    };
+    const vary = "Authorization, Cookie";
+    expect(await headers(`&after=${first}&limit=2`)).toEqual(["private, max-age=3600", vary]);
+    expect(await headers(`&after=${first}&limit=3`)).toEqual(["private, no-cache", vary]);
+    // It begins elsewhere once events have expired; and this one is told so.
+    expect(await headers("&limit=2")).toEqual(["private, no-cache", vary]);
+    expect(await headers("&after=otherlog.1-1&limit=2")).toEqual(["private, no-cache", vary]);
+  });
+
+  it("answers 304 while nothing has changed, to a weak tag too, and to nobody without a token", async () => {
+    const { ask, append } = await start({ settings: { CORS_ORIGINS: ["https://a.example"] } });
+    const [first] = await append("acme", 2);
+    const tags = new Set<string>();
+    const queries = ["", "&limit=1", `&after=${first}`, "&after=otherlog.1-1"];
+    for (const query of queries) {
+      const response = await ask(`${PATH}${query}`);
+      const etag = response.headers.get("etag")!;
+      expect(etag).toMatch(/^"[!#-~]+"$/);
+      tags.add(etag);
+      for (const tag of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+        const again = await ask(`${PATH}${query}`, { headers: { "if-none-match": tag } });
+        expect([again.status, await again.text()]).toEqual([304, ""]);
+        for (const name of ["etag", "cache-control", "vary"])
+          expect(again.headers.get(name)).toBe(response.headers.get(name));
+        expect(again.headers.get("vary")).toBe("Origin, Authorization, Cookie");
+      }
+      const strange = await ask(`${PATH}${query}`, { headers: { "if-none-match": '"other"' }, token: null });
+      expect(strange.status).toBe(401);
+    }
+    expect(tags.size).toBe(queries.length);
+    const before = (await ask(PATH)).headers.get("etag")!;
+    await append("acme", 1, { from: 2 });
+    const after = await ask(PATH, { headers: { "if-none-match": before } });
+    expect([after.status, ((await json(after)).events as unknown[]).length]).toEqual([200, 3]);
+  });
+
   it("of a company without events is empty, and goes on from its beginning", async () => {
     const { read, append } = await start();
     expect(await read()).toEqual({ events: [], next: GENESIS, more: false });

@@ -73,7 +73,7 @@ describe("GET /stream/stats", () => {
   });
 
   it("shows everything where nobody is asked for a name", async () => {
-    const { ask, append } = await start({ deps: { authenticator: createNoAuthenticator() } });
+    const { ask, append } = await start({ authenticator: createNoAuthenticator() });
     await append("acme", 1);
     const stats = await json(await ask("/stream/stats", { token: null }));
     expect(stats.replayCache).toMatchObject({ eventsByCompany: { acme: 1 } });

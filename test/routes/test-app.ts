@@ -3,16 +3,25 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SignJWT } from "jose";
+import { createGate } from "../../functions/access/gate.ts";
+import { createRulesCopy } from "../../functions/access/rules-copy.ts";
+import { createSessions } from "../../functions/access/sessions.ts";
 import { createJwtAuthenticator } from "../../functions/adapters/authenticator-jwt.ts";
 import { openWebStream } from "../../functions/adapters/event-stream-web.ts";
 import { type AppDeps, createApp } from "../../functions/app.ts";
 import { parseEvent } from "../../functions/core/event.ts";
 import { type CountersOptions, createCounters } from "../../functions/counters/counters.ts";
 import { createHub, type HubOptions } from "../../functions/hub/hub.ts";
+import { createLocalLive } from "../../functions/live/local.ts";
+import type { Authenticator } from "../../functions/ports/authenticator.ts";
+import type { OpenEventStream } from "../../functions/ports/event-stream.ts";
+import type { OpenWebSocket } from "../../functions/ports/web-socket.ts";
+import { createSqliteAccessRules } from "../../functions/runtimes/node/access-rules-sqlite.ts";
 import { createSqliteLog } from "../../functions/runtimes/node/event-log-sqlite.ts";
 import { createSqliteInstanceRegistry } from "../../functions/runtimes/node/instance-registry-sqlite.ts";
 import { createMetrics } from "../../functions/runtimes/node/metrics.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
+import { createSqliteTickets } from "../../functions/runtimes/node/tickets-sqlite.ts";
 import { createWebSockets } from "../../functions/runtimes/node/web-sockets.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
@@ -37,6 +46,9 @@ export async function startTestApp(
     settings?: Partial<AppDeps["settings"]>;
     hub?: Partial<HubOptions>;
     counters?: Partial<CountersOptions>;
+    authenticator?: Authenticator;
+    openEventStream?: OpenEventStream;
+    openWebSocket?: OpenWebSocket;
     maxEvents?: number;
   } = {},
 ) {
@@ -72,16 +84,27 @@ export async function startTestApp(
     ...options.counters,
   });
   const registry = createSqliteInstanceRegistry({ database });
+  const [rules, tickets] = [createSqliteAccessRules({ database }), createSqliteTickets({ database })];
+  const copy = createRulesCopy({ rules, logger });
+  const { authenticator = createJwtAuthenticator({ secret: SECRET }), openEventStream = openWebStream } =
+    options;
+  const live = createLocalLive({
+    hub,
+    counters,
+    sessions: createSessions({ copy, logger }),
+    openEventStream,
+    openWebSocket: options.openWebSocket ?? createWebSockets({ heartbeatMs: 60_000, logger }).open,
+  });
   const app = createApp({
     settings: { ...OPEN_SETTINGS, ...options.settings },
     log,
-    hub,
-    counters,
+    live,
     registry,
+    rules,
+    tickets,
+    gate: createGate({ authenticator, copy, tickets }),
     instance: "this",
-    authenticator: createJwtAuthenticator({ secret: SECRET }),
-    openEventStream: openWebStream,
-    openWebSocket: createWebSockets({ heartbeatMs: 60_000, logger }).open,
+    openEventStream,
     metrics: createMetrics({ hub, log }),
     pages: new Map(),
     logger,
@@ -94,6 +117,8 @@ export async function startTestApp(
     const { token: given = acme, ...rest } = init;
     const headers = new Headers(rest.headers);
     if (given !== null) headers.set("authorization", `Bearer ${given}`);
+    if (rest.body !== undefined && !headers.has("content-type"))
+      headers.set("content-type", "application/json");
     return app.request(path, { ...rest, headers }) as Promise<Response>;
   };
 
@@ -102,7 +127,10 @@ export async function startTestApp(
     log,
     hub,
     counters,
+    live,
     registry,
+    rules,
+    tickets,
     /** Every line logged so far. */
     logged: (): { level: string; fields: Readonly<Record<string, unknown>> }[] => [...logger.lines],
     ask,
@@ -140,6 +168,7 @@ export async function startTestApp(
       await Promise.all(streams.map((reader) => reader.cancel().catch(() => {})));
       await hub.drain(0);
       counters[Symbol.dispose]();
+      copy[Symbol.dispose]();
       await log[Symbol.asyncDispose]();
       database[Symbol.dispose]();
       rmSync(folder, { recursive: true, force: true });

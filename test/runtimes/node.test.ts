@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { SignJWT } from "jose";
 import { createPublisher } from "../../bin/conformance/publishers.ts";
 import { TARGET_DEFAULTS } from "../../bin/conformance/target.ts";
-import { describeHttpContract, type HttpServerUnderTest } from "../contracts/http.ts";
+import { DRAIN_MS, describeHttpContract, type HttpServerUnderTest } from "../contracts/http.ts";
 import { freePort, start } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -15,12 +15,12 @@ const COMPANY = "conformance-a";
 const OTHER_COMPANY = "conformance-b";
 const JWT_SECRET = "a secret of the tests, long enough for HS256";
 
-const tokenOf = (companyId: string): Promise<string> =>
+const tokenOf = (companyId: string, seconds = 3_600): Promise<string> =>
   new SignJWT({ companyId, roles: ["ops"] })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject("conformance")
     .setIssuedAt()
-    .setExpirationTime("1h")
+    .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
     .sign(new TextEncoder().encode(JWT_SECRET));
 
 async function startMillrace(settings: Record<string, string>): Promise<HttpServerUnderTest> {
@@ -34,6 +34,7 @@ async function startMillrace(settings: Record<string, string>): Promise<HttpServ
       HTTP_PORT: "0",
       DATA_DIR: folder,
       HEARTBEAT_MS: String(HEARTBEAT_MS),
+      DRAIN_MS: String(DRAIN_MS),
       ...settings,
     },
   });
@@ -54,7 +55,7 @@ async function startMillrace(settings: Record<string, string>): Promise<HttpServ
   }
   const tokens =
     settings.AUTH_MODE === "jwt"
-      ? { token: await tokenOf(COMPANY), otherToken: await tokenOf(OTHER_COMPANY) }
+      ? { token: await tokenOf(COMPANY), otherToken: await tokenOf(OTHER_COMPANY), mintToken: tokenOf }
       : {};
   return {
     target: {
@@ -65,6 +66,10 @@ async function startMillrace(settings: Record<string, string>): Promise<HttpServ
       otherCompany: OTHER_COMPANY,
       publisher: createPublisher(`tcp://127.0.0.1:${brokerPort}`),
       heartbeatMs: HEARTBEAT_MS,
+    },
+    async stop() {
+      await millrace.stop();
+      return millrace.child.exitCode;
     },
     [Symbol.asyncDispose]: stop,
   };

@@ -10,6 +10,9 @@ import { createWebSockets } from "../../functions/runtimes/node/web-sockets.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
 
+/** What the answer of every handshake carries here. */
+const HEADERS = { "x-handshake": "told" };
+
 interface Accepted {
   readonly sink: WebSocketSink;
   isGone: boolean;
@@ -40,7 +43,7 @@ async function start({
     requests.push(request);
     return answer(request, () => {
       let isGone = false;
-      const { sink, response } = webSockets.open({ raw: request, env }, () => {
+      const { sink, response } = webSockets.open({ raw: request, env }, HEADERS, () => {
         if (isGone) throw new Error("onGone was called twice");
         isGone = true;
         one.isGone = true;

@@ -1,19 +1,27 @@
 /** The store of the settings: the event log, the dead letters and the instance registry on one back end. */
+import { createRedisAccessRules } from "../../adapters/access-rules-redis.ts";
 import { createRedisDeadLetters } from "../../adapters/dead-letters-redis.ts";
 import { createRedisLog } from "../../adapters/event-log-redis.ts";
 import { createRedisInstanceRegistry } from "../../adapters/instance-registry-redis.ts";
+import { connectRedisRest } from "../../adapters/redis-connection-rest.ts";
+import { createRedisTickets } from "../../adapters/tickets-redis.ts";
 import { backoffMs, sleep } from "../../core/backoff.ts";
 import { MillraceError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Settings } from "../../core/settings.ts";
+import type { AccessRules } from "../../ports/access-rules.ts";
 import type { DeadLetters } from "../../ports/dead-letters.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import type { InstanceRegistry } from "../../ports/instance-registry.ts";
+import type { RedisConnection } from "../../ports/redis-connection.ts";
+import type { Tickets } from "../../ports/tickets.ts";
+import { createSqliteAccessRules } from "./access-rules-sqlite.ts";
 import { createSqliteDeadLetters } from "./dead-letters-sqlite.ts";
 import { createSqliteLog } from "./event-log-sqlite.ts";
 import { createSqliteInstanceRegistry } from "./instance-registry-sqlite.ts";
 import { connectRedis } from "./redis-resp.ts";
 import { openSqliteDatabase } from "./sqlite-database.ts";
+import { createSqliteTickets } from "./tickets-sqlite.ts";
 
 /** Milliseconds between two looks for a store that is not up, at most. */
 const MAX_WAIT_MS = 2_000;
@@ -23,16 +31,20 @@ export interface Store extends AsyncDisposable {
   readonly log: EventLog;
   readonly deadLetters: DeadLetters;
   readonly registry: InstanceRegistry;
+  readonly rules: AccessRules;
+  readonly tickets: Tickets;
 }
 
 export interface StoreOptions {
-  readonly settings: Pick<Settings, "REDIS_URL" | "DATA_DIR" | "REPLAY_RETENTION_MS" | "TODAY_TIMEZONE">;
+  readonly settings: Pick<Settings, "REDIS_URL" | "DATA_DIR" | "REPLAY_RETENTION_MS" | "TODAY_TIMEZONE"> &
+    Partial<Pick<Settings, "UPSTASH_REDIS_REST_URL" | "UPSTASH_REDIS_REST_TOKEN">>;
   readonly logger: Logger;
 }
 
 /**
- * On Redis when REDIS_URL is set, else on the embedded store in DATA_DIR. Redis need not be up: see `whenUp`.
- * @throws MillraceError `invalid-settings` when DATA_DIR cannot be used.
+ * On Redis when REDIS_URL is set, else on Redis over REST when UPSTASH_REDIS_REST_URL is, else on the embedded store in DATA_DIR. Redis
+ * need not be up: see `whenUp`.
+ * @throws MillraceError `invalid-settings` when DATA_DIR or a URL cannot be used.
  */
 export async function openStore({ settings, logger }: StoreOptions): Promise<Store> {
   await using stack = new AsyncDisposableStack();
@@ -42,12 +54,15 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
     logger,
   };
   const parts = await (async () => {
-    if (settings.REDIS_URL !== undefined) {
-      const redis = stack.use(await connectRedis(settings.REDIS_URL, logger));
+    const redis = await openRedis(settings, logger);
+    if (redis !== undefined) {
+      stack.use(redis);
       return {
         log: stack.use(createRedisLog({ redis, ...options })),
         deadLetters: createRedisDeadLetters({ redis }),
         registry: createRedisInstanceRegistry({ redis }),
+        rules: createRedisAccessRules({ redis }),
+        tickets: createRedisTickets({ redis }),
       };
     }
     const database = stack.use(openSqliteDatabase({ folder: settings.DATA_DIR, logger }));
@@ -55,10 +70,20 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
       log: stack.use(createSqliteLog({ database, ...options })),
       deadLetters: createSqliteDeadLetters({ database }),
       registry: createSqliteInstanceRegistry({ database }),
+      rules: createSqliteAccessRules({ database }),
+      tickets: createSqliteTickets({ database }),
     };
   })();
   const owned = stack.move();
   return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function openRedis(
+  { REDIS_URL, UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token }: StoreOptions["settings"],
+  logger: Logger,
+): Promise<RedisConnection | undefined> {
+  if (REDIS_URL !== undefined) return connectRedis(REDIS_URL, logger);
+  return url === undefined || token === undefined ? undefined : connectRedisRest({ url, token, logger });
 }
 
 /**

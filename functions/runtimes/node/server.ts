@@ -2,19 +2,17 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
-import { createApp } from "../../app.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Settings } from "../../core/settings.ts";
-import { createCounters } from "../../counters/counters.ts";
-import { createHub } from "../../hub/hub.ts";
 import type { Asset } from "../../routes/pages.ts";
+import { createService } from "../../service.ts";
+import { deflate } from "../zlib.ts";
 import { openSocketStream } from "./event-stream-socket.ts";
 import { authority } from "./host.ts";
 import { listen } from "./listen.ts";
 import { createMetrics, type MetricsOptions } from "./metrics.ts";
 import { openAuthenticator } from "./open-authenticator.ts";
 import type { Store } from "./open-store.ts";
-import { startReports } from "./report-connections.ts";
 import { createWebSockets } from "./web-sockets.ts";
 
 /** Bytes of request headers; more is answered 431. Node's own default, held here so that no flag of the process changes it. */
@@ -53,41 +51,23 @@ export interface RunningServer extends AsyncDisposable {
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { settings, store, pages, logger, sources } = options;
-  const authenticator = openAuthenticator(settings);
-  const instance = crypto.randomUUID();
-  const connections = {
-    log: store.log,
-    logger,
-    heartbeatMs: settings.HEARTBEAT_MS,
-    idleTimeoutMs: settings.IDLE_TIMEOUT_MS,
-    maxConnectionAgeMs: settings.MAX_CONNECTION_AGE_MS,
-    maxConnectionsPerCompany: settings.MAX_CONNECTIONS_PER_COMPANY,
-  };
-  const hub = createHub({
-    ...connections,
-    bufferEvents: settings.CONNECTION_BUFFER_EVENTS,
-    // After every socket that has something to read was read.
-    scheduleTurn: (run) => void setImmediate(run),
-  });
-  const counters = createCounters({ ...connections, timeZone: settings.TODAY_TIMEZONE });
   const webSockets = createWebSockets({ heartbeatMs: settings.HEARTBEAT_MS, logger });
-  const app = createApp({
+  const service = createService({
     settings,
-    log: store.log,
-    hub,
-    counters,
-    registry: store.registry,
-    instance,
-    authenticator,
+    store,
+    authenticator: openAuthenticator(settings),
     openEventStream: openSocketStream,
     openWebSocket: webSockets.open,
-    metrics: createMetrics({ hub, counters, log: store.log, ...(sources ? { sources } : {}) }),
+    deflate,
+    // After every socket that has something to read was read.
+    scheduleTurn: (run) => void setImmediate(run),
+    createMetrics: (parts) => createMetrics({ ...parts, log: store.log, ...(sources ? { sources } : {}) }),
     sources,
     pages,
     logger,
   });
   const server = createAdaptorServer({
-    fetch: app.fetch,
+    fetch: service.fetch,
     serverOptions: {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_MS,
@@ -96,14 +76,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       shouldUpgradeCallback: webSockets.isWanted,
     },
   }) as Server;
-  webSockets.attach(server, app.fetch);
-  const port = await listen(server, settings.HOST, settings.PORT, "PORT");
-  const reports = startReports({ hub, registry: store.registry, instance, logger });
+  webSockets.attach(server, service.fetch);
+  const port = await listen(server, settings.HOST, settings.PORT, "PORT").catch(async (error: unknown) => {
+    await service.stop();
+    throw error;
+  });
   const url = `http://${authority(settings.HOST, port)}`;
-  logger.info({ url, instance }, "HTTP server is listening");
+  logger.info({ url, instance: service.instance }, "HTTP server is listening");
 
   const end = async () => {
-    await Promise.all([hub.drain(settings.DRAIN_MS), counters.drain(settings.DRAIN_MS)]);
+    await service.drain();
     const closed = once(server, "close");
     server.close();
     // Streams are gone with the drain; what is left then is requests without an end.
@@ -111,9 +93,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       server.closeAllConnections();
       void webSockets[Symbol.asyncDispose]();
     }, CLOSE_MS);
-    await Promise.all([closed, reports.stop()]);
+    await Promise.all([closed, service.stop()]);
     clearTimeout(cut);
-    counters[Symbol.dispose]();
   };
   let ended: Promise<void> | undefined;
   const close = () => {

@@ -1,6 +1,6 @@
 /**
- * The embedded store: one SQLite file in DATA_DIR, shared by the event log, the dead letters and the instance registry, and by any
- * number of processes. Readers never wait (WAL); writers wait for each other. A commit is on disk when it returns (synchronous=FULL).
+ * The embedded store: one SQLite file in DATA_DIR, shared by all that a store keeps and by any number of processes. Readers never
+ * wait (WAL); writers wait for each other. A commit is on disk when it returns (synchronous=FULL).
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const FILE = "millrace.db";
  * `logs` outlives its entries: epoch, last position and all-time counts are never trimmed. `changed` orders the commits
  * (about milliseconds since 1970, so it grows through a wipe too), so that another process finds the logs that moved. `prev` of an entry tells a trimmed neighbour from one that never was.
  */
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 /** What version 2 added. */
 const SECONDS = `
   CREATE TABLE seconds (
@@ -29,6 +29,20 @@ const SECONDS = `
     PRIMARY KEY (log, second, type)
   ) STRICT, WITHOUT ROWID;
 `;
+/** What version 3 added. News are numbered for good (SQLite, AUTOINCREMENT), so that a watcher knows what it has missed. */
+const ACCESS = `
+  CREATE TABLE access_rules (
+    name TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, rule TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE access_news (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, news TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE tickets (
+    id TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL, sealed TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX tickets_by_end ON tickets (expires_ms);
+`;
+/** Version 1. */
 const SCHEMA = `
   CREATE TABLE logs (
     id INTEGER PRIMARY KEY, company TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, last_ms INTEGER NOT NULL,
@@ -59,8 +73,9 @@ const SCHEMA = `
   CREATE TABLE instances (
     instance TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, report TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-  ${SECONDS}
 `;
+/** What makes each version of the one before it. */
+const STEPS = [SCHEMA, SECONDS, ACCESS];
 
 /** The open store. Disposing it closes the file; the last process to do so leaves one file and no write-ahead log behind. */
 export interface SqliteDatabase extends Disposable {
@@ -137,7 +152,7 @@ function prepare(connection: DatabaseSync): void {
     user_version: number;
   };
   if (version < SCHEMA_VERSION) {
-    connection.exec(`${version === 0 ? SCHEMA : SECONDS} PRAGMA user_version = ${SCHEMA_VERSION}`);
+    connection.exec(`${STEPS.slice(version).join("")} PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
   connection.exec("COMMIT");
 }

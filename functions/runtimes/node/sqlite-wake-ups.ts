@@ -22,6 +22,10 @@ const WATCH_AGAIN_MS = 1000;
 export interface SqliteWakeUps extends Disposable {
   /** `wake` is called with the entries of this connection's appends, with undefined when the log should be read. */
   subscribe(company: CompanyId, wake: Wake): () => void;
+  /** `looker` is called after commits of other connections, whatever they changed. */
+  onCommit(looker: () => void): () => void;
+  /** After a commit that is no append: tells the other processes. @throws MillraceError `unavailable` when the file is gone. */
+  ring(what: string): void;
   /** After a commit: tells the other processes, then this connection's subscribers. @throws MillraceError `unavailable` when the file is gone. */
   announce(wakeUps: ReadonlyMap<CompanyId, WakeUp>): void;
 }
@@ -35,6 +39,7 @@ export function createSqliteWakeUps(options: {
 }): SqliteWakeUps {
   const { connection, folder, file, logger } = options;
   const subscribers = new Map<CompanyId, Set<Wake>>();
+  const lookers = new Set<() => void>();
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
   let dataVersion = 0;
@@ -50,10 +55,7 @@ export function createSqliteWakeUps(options: {
     for (const wake of subscribers.get(company) ?? []) wake(wakeUp);
   };
 
-  const lookForCommits = () => {
-    const version = readDataVersion();
-    if (version === dataVersion) return;
-    dataVersion = version;
+  const lookForLogs = () => {
     const known = newest;
     newest = readNewest();
     if (newest < known) {
@@ -65,13 +67,22 @@ export function createSqliteWakeUps(options: {
     for (const { company } of moved) wakeAll(company as CompanyId, undefined);
   };
 
-  const look = () => {
+  const attempt = (body: () => void) => {
     try {
-      lookForCommits();
+      body();
     } catch (error) {
       logger.warn({ reason: describeError(error) }, "cannot look for commits of other processes");
     }
   };
+
+  const look = () =>
+    attempt(() => {
+      const version = readDataVersion();
+      if (version === dataVersion) return;
+      dataVersion = version;
+      attempt(lookForLogs);
+      for (const looker of lookers) attempt(looker);
+    });
 
   const start = () => {
     dataVersion = readDataVersion();
@@ -97,7 +108,7 @@ export function createSqliteWakeUps(options: {
   const watchAgain = () => {
     timer = setTimeout(() => {
       timer = undefined;
-      if (subscribers.size === 0) return;
+      if (subscribers.size === 0 && lookers.size === 0) return;
       try {
         start();
       } catch {
@@ -105,6 +116,7 @@ export function createSqliteWakeUps(options: {
       }
       // Nobody was told of what was committed meanwhile.
       for (const company of subscribers.keys()) wakeAll(company, undefined);
+      for (const looker of lookers) attempt(looker);
     }, WATCH_AGAIN_MS).unref();
   };
   const stop = () => {
@@ -112,6 +124,21 @@ export function createSqliteWakeUps(options: {
     watcher = undefined;
     clearTimeout(timer);
     timer = undefined;
+  };
+
+  const ring = (what: string) => {
+    // The bell: a change of the file's times is one system call and an event on every platform, which a write to the open
+    // write-ahead log is not on macOS. It fails when somebody deleted the file: what we wrote is lost when we close it.
+    try {
+      const now = new Date();
+      utimesSync(join(folder, file), now, now);
+    } catch (error) {
+      throw new MillraceError(
+        "unavailable",
+        `Cannot ${what} in DATA_DIR ${JSON.stringify(folder)}: ${describeError(error)}, expected the file as it was opened; start again to make a new one`,
+        { cause: error },
+      );
+    }
   };
 
   return {
@@ -122,26 +149,25 @@ export function createSqliteWakeUps(options: {
       return () => {
         wakes.delete(wake);
         if (wakes.size === 0 && subscribers.get(company) === wakes) subscribers.delete(company);
-        if (subscribers.size === 0) stop();
+        if (subscribers.size === 0 && lookers.size === 0) stop();
       };
     },
+    onCommit(looker) {
+      if (watcher === undefined) start();
+      lookers.add(looker);
+      return () => {
+        lookers.delete(looker);
+        if (subscribers.size === 0 && lookers.size === 0) stop();
+      };
+    },
+    ring,
     announce(wakeUps) {
-      // The bell: a change of the file's times is one system call and an event on every platform, which a write to the open
-      // write-ahead log is not on macOS. It fails when somebody deleted the file: what we wrote is lost when we close it.
-      try {
-        const now = new Date();
-        utimesSync(join(folder, file), now, now);
-      } catch (error) {
-        throw new MillraceError(
-          "unavailable",
-          `Cannot append to the event log in DATA_DIR ${JSON.stringify(folder)}: ${describeError(error)}, expected the file as it was opened; start again to make a new one`,
-          { cause: error },
-        );
-      }
+      ring("append to the event log");
       for (const [company, wakeUp] of wakeUps) wakeAll(company, wakeUp);
     },
     [Symbol.dispose]() {
       subscribers.clear();
+      lookers.clear();
       stop();
     },
   };

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-import { describeError } from "../../core/errors.ts";
+import { describeError, MillraceError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { OpenWebSocket, WebSocketSink } from "../../ports/web-socket.ts";
 import { answerUpgrade, requestOf } from "./upgrade.ts";
@@ -88,14 +88,26 @@ export function createWebSockets({ heartbeatMs, logger }: WebSocketsOptions): We
   };
 
   return {
-    open({ env }, onGone) {
-      const { incoming, upgrade } = env as UpgradeEnv;
+    open({ env }, headers, onGone) {
+      const { incoming, upgrade } = env as Partial<UpgradeEnv>;
+      // Node makes no upgrade of a request that only says what to; a proxy that drops `Connection` sends such.
+      if (incoming === undefined || upgrade === undefined) {
+        throw new MillraceError(
+          "invalid-input",
+          "Cannot open a WebSocket: no Connection: Upgrade, expected the handshake of RFC 6455",
+        );
+      }
       upgrade.isTaken = true;
       let sink: WebSocketSink | undefined;
+      const addHeaders = (lines: string[]) => {
+        for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
+      };
+      server.once("headers", addHeaders);
       // Calls back before it returns, or not at all: then it has answered what was wrong with the handshake, or the client is gone.
       server.handleUpgrade(incoming, upgrade.socket, upgrade.head, (socket) => {
         sink = take(socket, onGone);
       });
+      server.off("headers", addHeaders);
       if (sink === undefined) queueMicrotask(onGone);
       return {
         sink: sink ?? { send: () => true, onDrain() {}, close() {} },

@@ -1,0 +1,106 @@
+/** What the settings name: the store, the brokers, the keys. */
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { SourceConfig, SourceConfigs } from "../../bridge/config/config.ts";
+import { probeFramedTcp } from "../../bridge/probes/framed-tcp.ts";
+import { probeIbmMq } from "../../bridge/probes/ibm-mq.ts";
+import { probeNats } from "../../bridge/probes/nats.ts";
+import { probeRabbitMq } from "../../bridge/probes/rabbitmq.ts";
+import { probeRedisPubSub } from "../../bridge/probes/redis-pubsub.ts";
+import type { Logger } from "../../functions/core/logger.ts";
+import type { Settings } from "../../functions/core/settings.ts";
+import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
+import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
+import { describeSource } from "../bridge-file.ts";
+import { holdsStore, type SettingName } from "../context.ts";
+import type { Probe } from "./examine.ts";
+
+/** What a probe would log is in its finding. */
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+export function settingsProbes(settings: Settings, sources: readonly SourceConfig[]): Probe[] {
+  return [
+    settings.REDIS_URL === undefined ? dataDir(settings.DATA_DIR) : redis(settings.REDIS_URL),
+    ...sources.filter(({ enabled }) => enabled).map(source),
+    ...(settings.JWKS_URL === undefined ? [] : [jwks(settings.JWKS_URL)]),
+  ];
+}
+
+function redis(url: string): Probe {
+  return {
+    what: `Redis ${url}`,
+    next: "start Redis 7 or newer there, or correct REDIS_URL (without it the log is kept in DATA_DIR)",
+    async run() {
+      await using connection = await connectRedis(url, silent);
+      const info = String(await connection.command(["INFO"]));
+      const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "?";
+      const policy = value("maxmemory_policy");
+      if (policy !== "noeviction") {
+        throw new Error(`maxmemory-policy is ${policy}, which drops events unasked, expected noeviction`);
+      }
+      const isDurable = value("aof_enabled") === "1";
+      return `answers, version ${value("redis_version")}${isDurable ? "" : "; appendonly is off, so a crash of Redis loses events"}`;
+    },
+  };
+}
+
+function dataDir(folder: string): Probe {
+  return {
+    what: `DATA_DIR ${folder}`,
+    next: "give this user the right to write there, or set DATA_DIR to another folder",
+    run() {
+      const path = resolve(folder);
+      if (!existsSync(path)) {
+        let parent = dirname(path);
+        while (!existsSync(parent)) parent = dirname(parent);
+        accessSync(parent, constants.W_OK);
+        return "not there yet, will be made";
+      }
+      const probe = join(path, `.doctor-${process.pid}`);
+      writeFileSync(probe, "");
+      rmSync(probe);
+      if (!holdsStore(path)) return "writable, no log yet";
+      using _database = openSqliteDatabase({ folder, logger: silent });
+      return "writable, holds a log";
+    },
+  };
+}
+
+type ProbeOf<Config> = (config: Config, signal: AbortSignal) => Promise<string>;
+/** What each kind of source is asked. */
+const SOURCES: {
+  readonly [Kind in keyof SourceConfigs]: {
+    readonly setting: SettingName;
+    readonly run: ProbeOf<SourceConfigs[Kind]>;
+  };
+} = {
+  nats: { setting: "NATS_URL", run: probeNats },
+  rabbitmq: { setting: "AMQP_URL", run: probeRabbitMq },
+  "framed-tcp": { setting: "BROKER_ADDR", run: probeFramedTcp },
+  "redis-pubsub": { setting: "REDIS_URL", run: probeRedisPubSub },
+  "ibm-mq": { setting: "MQ_HOST", run: probeIbmMq },
+};
+
+function source(config: SourceConfig): Probe {
+  const { setting, run } = SOURCES[config.kind];
+  return {
+    what: `source ${describeSource(config)}`,
+    next: `start it there, or correct ${setting} or the source in bridge.yaml`,
+    // The map's type has tied each kind to its config; the compiler cannot follow that through an index.
+    run: (signal) => (run as ProbeOf<SourceConfig>)(config, signal),
+  };
+}
+
+function jwks(url: string): Probe {
+  return {
+    what: `JWKS_URL ${url}`,
+    next: "correct JWKS_URL: it is the jwks_uri of the issuer's /.well-known/openid-configuration",
+    async run(signal) {
+      const response = await fetch(url, { signal });
+      if (!response.ok) throw new Error(`answers ${response.status}, expected 200`);
+      const { keys } = (await response.json()) as { keys?: unknown };
+      if (!Array.isArray(keys) || keys.length === 0) throw new Error("no keys, expected a JSON Web Key Set");
+      return `answers, ${keys.length} ${keys.length === 1 ? "key" : "keys"}`;
+    },
+  };
+}

@@ -1,0 +1,25 @@
+/** Refusals that will pass, by the name of the event that says so: one of the types no event of a company may have. */
+export interface Refused {
+  readonly reason: "busy" | "draining" | "disabled";
+  readonly status: 429 | 503;
+  readonly message: string;
+}
+
+export const REFUSALS = {
+  busy: {
+    reason: "busy",
+    status: 429,
+    message: "Too many streams of this company are open, try again later",
+  },
+  draining: { reason: "draining", status: 503, message: "This instance is about to stop, try again" },
+  disabled: { reason: "disabled", status: 503, message: "Streaming is switched off, try again later" },
+  /** The keys that tokens are checked with, or what has been decided about them, cannot be had. */
+  unverifiable: {
+    reason: "busy",
+    status: 503,
+    message: "Tokens cannot be checked at the moment, try again later",
+  },
+} as const satisfies Record<string, Refused>;
+
+/** Milliseconds, to be jittered, after which a refused client comes back: what refuses lasts for seconds (a restart, a full house). */
+export const REFUSED_RETRY_MS = 5_000;

@@ -1,0 +1,53 @@
+/** `POST /stream/renew`: an open connection goes on under a fresh token. */
+import { Hono } from "hono";
+import { z } from "zod";
+import { bearerToken } from "../core/bearer.ts";
+import { fitsCookie, formatCookie, readCookie } from "../core/cookie.ts";
+import { type CompanyId, isCompanyId } from "../core/ids.ts";
+import type { AccessRules } from "../ports/access-rules.ts";
+import type { Gate } from "../ports/gate.ts";
+import { NO_STORE } from "./answer.ts";
+import { readJsonBody } from "./json-body.ts";
+import { createQuota } from "./quota.ts";
+
+export interface RenewDeps {
+  readonly gate: Gate;
+  readonly rules: Pick<AccessRules, "announce">;
+}
+
+/** Each is announced to every instance. One subject may have hundreds of connections whose tokens end at the same time. */
+const RENEWALS_A_MINUTE = 600;
+
+const BODY = z.strictObject({
+  connectionId: z.uuid("expected the connectionId of the event reauthenticate"),
+  companyId: z.custom<CompanyId>(isCompanyId, "expected 1-64 characters of A-Z a-z 0-9 . _ -").optional(),
+});
+
+/**
+ * Whichever instance holds the connection hears of it and says `renewed` in the stream. The answer is 202, because this one cannot know:
+ * it may be another's, and it may be gone.
+ */
+export function renewRoutes({ gate, rules }: RenewDeps): Hono {
+  const refuse = createQuota("renewals", RENEWALS_A_MINUTE);
+  const app = new Hono();
+  app.post("/stream/renew", async (c) => {
+    const { principal } = await gate.admit(c.req.raw, "bearer");
+    const refused = refuse(c, principal.subject ?? bearerToken(c.req.raw.headers) ?? "");
+    if (refused !== undefined) return refused;
+    const { connectionId, companyId } = await readJsonBody(c, BODY);
+    if (companyId !== undefined) gate.permit(principal, companyId);
+    await rules.announce({ kind: "renewed", connection: connectionId, principal });
+    const { expiresAtMs } = principal;
+    const expiresAt = expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString();
+    return c.json({ connectionId, expiresAt }, 202, { ...NO_STORE, ...freshCookie(c.req.raw, expiresAtMs) });
+  });
+  return app;
+}
+
+/** The cookie would end with the old token, and the browser's next reconnect with it. */
+function freshCookie({ url, headers }: Request, expiresAtMs: number | undefined): Record<string, string> {
+  const token = bearerToken(headers);
+  if (token === undefined || !fitsCookie(token)) return {};
+  if (readCookie(url, headers.get("cookie")) === undefined) return {};
+  return { "set-cookie": formatCookie(url, token, expiresAtMs) };
+}

@@ -1,0 +1,4 @@
+declare module "*/dist/pages.js" {
+  /** Written by web/build.ts. */
+  export const pages: ReadonlyMap<string, import("../routes/pages.ts").Asset>;
+}

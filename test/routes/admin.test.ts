@@ -1,0 +1,224 @@
+import { describe, expect, it } from "vitest";
+import { createNoAuthenticator } from "../../functions/adapters/authenticator-none.ts";
+import { json, startTestApp, type TestApp, token } from "./test-app.ts";
+
+const now = () => Math.floor(Date.now() / 1000);
+const OPS = { roles: ["ops"], sub: "operator" };
+const JSON_BODY = { "content-type": "application/json" };
+const FEATURES = "/admin/companies/acme/features";
+const streamOf = (company: string) => `/stream/updates?companyId=${company}`;
+
+const change = async (app: TestApp, method: string, path: string, body: unknown, given?: string | null) =>
+  app.ask(path, {
+    method,
+    token: given === undefined ? await token(OPS) : given,
+    headers: JSON_BODY,
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+const revoke = (app: TestApp, body: unknown) => change(app, "POST", "/admin/revocations", body);
+
+describe("the routes of /admin", () => {
+  it("need the role ops, in the header", async () => {
+    await using app = await startTestApp();
+    const ops = await token(OPS);
+    const asks = (given: string | null, more: Record<string, string> = {}) => {
+      const headers = { ...JSON_BODY, ...more };
+      return [
+        app.ask(FEATURES, { token: given, headers }),
+        app.ask(FEATURES, { method: "PUT", token: given, headers, body: "{}" }),
+        app.ask("/admin/revocations", { method: "POST", token: given, headers, body: '{"subject":"x"}' }),
+      ];
+    };
+    const statuses = async (answers: Promise<Response>[]) =>
+      (await Promise.all(answers)).map(({ status }) => status);
+    expect(await statuses(asks(null))).toEqual([401, 401, 401]);
+    expect(await statuses(asks(null, { cookie: `millrace=${ops}` }))).toEqual([401, 401, 401]);
+    expect(await statuses(asks(await token({ companyId: "acme", roles: ["admin"] })))).toEqual([
+      403, 403, 403,
+    ]);
+    expect(await statuses(asks(ops))).toEqual([200, 200, 200]);
+    expect((await app.ask(FEATURES, { method: "DELETE", token: ops })).status).toBe(405);
+  });
+
+  it("refuse what they cannot take", async () => {
+    await using app = await startTestApp();
+    const bodies: Record<string, unknown[]> = {
+      [FEATURES]: [
+        ...["", "{", "[]", "null"],
+        ...[{ streaming: "no" }, { streaming: null }, { maxConnections: -1 }, { maxConnections: 1.5 }],
+        ...[{ maxConnections: "3" }, { streaming: true, more: 1 }, { padding: "x".repeat(5_000) }],
+      ],
+      "/admin/revocations": [
+        ...["", "[]", {}, { subject: "" }, { subject: 1 }, { subject: "x".repeat(257) }],
+        ...[{ companyId: "a b" }, { companyId: "acme", subject: "alice" }, { subject: "alice", more: 1 }],
+      ],
+    };
+    for (const [path, those] of Object.entries(bodies)) {
+      for (const body of those) {
+        const response = await change(app, path === FEATURES ? "PUT" : "POST", path, body);
+        expect([path, body, response.status]).toEqual([path, body, 400]);
+        expect((await json(response)).message).toMatch(/^Cannot read the body: .+, expected .+$/);
+      }
+    }
+    expect(await app.rules.read()).toEqual([]);
+    expect((await change(app, "PUT", "/admin/companies/a%20b/features", {})).status).toBe(400);
+  });
+});
+
+it("takes no body that another site's page could send unasked, where nobody has to say who asks", async () => {
+  await using app = await startTestApp({ authenticator: createNoAuthenticator() });
+  for (const type of [
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "application/jsonx",
+    "",
+  ]) {
+    const init = {
+      method: "POST",
+      token: null,
+      headers: { "content-type": type },
+      body: '{"companyId":"acme"}',
+    };
+    expect([type, (await app.ask("/admin/revocations", init)).status]).toEqual([type, 400]);
+  }
+  expect(await app.rules.read()).toEqual([]);
+  const headers = { "content-type": "application/json; charset=utf-8" };
+  const init = { method: "PUT", token: null, headers, body: '{"streaming":false}' };
+  expect((await app.ask(FEATURES, init)).status).toBe(200);
+});
+
+describe("PUT /admin/companies/:id/features", () => {
+  it("changes what it names and leaves the rest; GET says what holds", async () => {
+    await using app = await startTestApp();
+    const get = async () => json(await app.ask(FEATURES, { token: await token(OPS) }));
+    expect(await get()).toEqual({ companyId: "acme", streaming: true, maxConnections: null });
+    const steps = [
+      [{ maxConnections: 3 }, { streaming: true, maxConnections: 3 }],
+      [{ streaming: false }, { streaming: false, maxConnections: 3 }],
+      [{}, { streaming: false, maxConnections: 3 }],
+      [
+        { maxConnections: null, streaming: true },
+        { streaming: true, maxConnections: null },
+      ],
+    ] as const;
+    for (const [body, then] of steps) {
+      const response = await change(app, "PUT", FEATURES, body);
+      expect([response.status, response.headers.get("cache-control")]).toEqual([200, "no-store"]);
+      expect(await json(response)).toEqual({ companyId: "acme", ...then });
+      expect(await get()).toEqual({ companyId: "acme", ...then });
+    }
+  });
+
+  it("streaming false ends the company's open streams as a refusal does, refuses new ones, and no other company's", async () => {
+    await using app = await startTestApp();
+    const paths = ["/stream/updates", "/stream/dashboard", "/sse"].map((path) => `${path}?companyId=acme`);
+    const streams = await Promise.all(paths.map((path) => app.open(path)));
+    const globex = await token({ companyId: "globex" });
+    const other = await app.open(streamOf("globex"), { token: globex });
+    const ops = await app.open("/stream/dashboard", { token: await token(OPS) });
+    await Promise.all([...streams, other].map((stream) => stream.until("retry: ")));
+    await change(app, "PUT", FEATURES, { streaming: false });
+    for (const stream of streams) {
+      await stream.end();
+      expect(stream.text()).toMatch(/retry: \d+\n\nevent: disabled\ndata: \{"reason":"disabled",/);
+    }
+    for (const path of paths) await (await app.open(path)).until("event: disabled");
+    const accept = { accept: "application/json" };
+    expect((await app.ask(streamOf("acme"), { headers: accept })).status).toBe(503);
+    expect((await app.ask("/stream/history?companyId=acme")).status).toBe(503);
+    await app.append("globex", 1);
+    await other.until("event: metric_updated");
+    await ops.until("metric_updated");
+
+    await change(app, "PUT", FEATURES, { streaming: true });
+    const again = await app.open(streamOf("acme"));
+    await app.append("acme", 1);
+    await again.until("event: metric_updated");
+  });
+
+  it("maxConnections bounds the company's streams on an instance, and no other company's", async () => {
+    await using app = await startTestApp();
+    await change(app, "PUT", FEATURES, { maxConnections: 2 });
+    const [first, second, third] = [
+      await app.open(streamOf("acme")),
+      await app.open(streamOf("acme")),
+      await app.open(streamOf("acme")),
+    ];
+    await third.until("event: busy");
+    expect([first.text(), second.text()].join()).not.toContain("busy");
+    const globex = await token({ companyId: "globex" });
+    for (let n = 0; n < 3; n++)
+      await (await app.open(streamOf("globex"), { token: globex })).until("retry: ");
+    await first.close();
+    await app.append("acme", 1);
+    await (await app.open(streamOf("acme"))).until("id: ");
+    await change(app, "PUT", FEATURES, { maxConnections: null });
+    for (let n = 0; n < 3; n++) await (await app.open(streamOf("acme"))).until("id: ");
+  });
+});
+
+describe("POST /admin/revocations", () => {
+  it("of a subject ends its streams and makes its tokens worthless, everywhere; a later token is good", async () => {
+    await using app = await startTestApp();
+    const iat = now() - 10;
+    const of = (sub: string, at: number) => token({ companies: ["acme", "globex"], sub, iat: at });
+    const [alice, bob] = [await of("alice", iat), await of("bob", iat)];
+    const hers = await Promise.all([
+      ...["acme", "globex"].map((company) => app.open(streamOf(company), { token: alice })),
+      app.open("/stream/dashboard?companyId=acme", { token: alice }),
+    ]);
+    const his = await app.open(streamOf("acme"), { token: bob });
+    const response = await revoke(app, { subject: "alice" });
+    expect(response.status).toBe(200);
+    const { subject, revokedAt } = await json(response);
+    expect(subject).toBe("alice");
+    expect(Math.abs(Date.parse(revokedAt as string) - Date.now())).toBeLessThan(5_000);
+    for (const stream of hers) await stream.end();
+
+    for (const path of [streamOf("acme"), "/stream/history?companyId=acme", "/sse?companyId=acme"]) {
+      expect((await app.ask(path, { token: alice })).status).toBe(401);
+      expect((await app.ask(path, { token: null, headers: { cookie: `millrace=${alice}` } })).status).toBe(
+        401,
+      );
+    }
+    expect((await app.ask("/stream/tickets", { method: "POST", token: alice })).status).toBe(401);
+    // In its first seconds a token says the second it was issued in, not when in it.
+    const later = await of("alice", Math.floor(Date.parse(revokedAt as string) / 1000) + 1);
+    expect((await app.open(streamOf("acme"), { token: later })).response.status).toBe(200);
+    await app.append("acme", 1);
+    await his.until("event: metric_updated");
+  });
+
+  it("of a subject reaches a ticket that was given before", async () => {
+    await using app = await startTestApp();
+    const alice = await token({ companyId: "acme", sub: "alice", iat: now() - 10 });
+    const answer = await json(await app.ask("/stream/tickets", { method: "POST", token: alice }));
+    await revoke(app, { subject: "alice" });
+    expect((await app.ask(`${streamOf("acme")}&ticket=${answer.ticket}`, { token: null })).status).toBe(401);
+  });
+
+  it("of a company ends its streams and closes it to tokens issued before, whatever else they name", async () => {
+    await using app = await startTestApp();
+    const both = await token({ companies: ["acme", "globex"], sub: "alice", iat: now() - 10 });
+    const acme = await app.open(streamOf("acme"), { token: both });
+    const globex = await app.open(streamOf("globex"), { token: both });
+    expect(await json(await revoke(app, { companyId: "acme" }))).toMatchObject({ companyId: "acme" });
+    await acme.end();
+    const refused = await app.ask(streamOf("acme"), { token: both });
+    expect(refused.status).toBe(403);
+    expect((await json(refused)).message).toMatch(/access to it was revoked, expected a token issued since$/);
+    expect((await app.ask("/stream/history?companyId=acme", { token: both })).status).toBe(403);
+    await app.append("globex", 1);
+    await globex.until("event: metric_updated");
+    const later = await token({ companyId: "acme", iat: now() + 2 });
+    expect((await app.open(streamOf("acme"), { token: later })).response.status).toBe(200);
+  });
+
+  it("reaches tokens that do not say when they were issued", async () => {
+    await using app = await startTestApp();
+    const undated = await token({ companyId: "acme", sub: "alice" });
+    await revoke(app, { subject: "alice" });
+    expect((await app.ask(streamOf("acme"), { token: undated })).status).toBe(401);
+  });
+});
