@@ -9,7 +9,7 @@ import {
 import type { BrokerSettings } from "../bridge/config/kind.ts";
 import { describeAddress } from "../bridge/ibm-mq/connection.ts";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
-import { maskUrls } from "../functions/runtimes/node/logger.ts";
+import { maskUrls } from "../functions/core/mask-urls.ts";
 
 /** Read from the working directory when it is there and no other file is named. */
 const DEFAULT_FILE = "bridge.yaml";

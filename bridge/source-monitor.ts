@@ -1,7 +1,7 @@
 /** What one source is doing, in numbers and in log lines: a failure is logged when it begins and when it is over, not at every try. */
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 import type { Logger } from "../functions/core/logger.ts";
-import { maskUrls } from "../functions/runtimes/node/logger.ts";
+import { maskUrls } from "../functions/core/mask-urls.ts";
 
 /** Milliseconds between two warnings about messages that were dropped, or went to the dead letters. */
 const WARNING_EVERY_MS = 10_000;

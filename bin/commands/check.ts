@@ -4,13 +4,13 @@ import type { BrokerSettings } from "../../bridge/config/kind.ts";
 import { createSource } from "../../bridge/registry.ts";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { Logger } from "../../functions/core/logger.ts";
+import { maskUrls } from "../../functions/core/mask-urls.ts";
 import {
   type Environment,
   readSettings,
   type Settings,
   settingsTable,
 } from "../../functions/core/settings.ts";
-import { maskUrls } from "../../functions/runtimes/node/logger.ts";
 import { requireAuthentication } from "../../functions/runtimes/node/open-authenticator.ts";
 import { type BridgeFile, describeSource, readBridgeFile } from "../bridge-file.ts";
 import { helpSettings, type SettingName } from "../context.ts";

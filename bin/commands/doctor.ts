@@ -1,8 +1,8 @@
 /** `millrace doctor`: looks at everything the settings name, as it is now, and says what to do about what is wrong. */
 import { type Command, InvalidArgumentError } from "commander";
 import { MillraceError } from "../../functions/core/errors.ts";
+import { maskUrls } from "../../functions/core/mask-urls.ts";
 import { readSettings, type Settings } from "../../functions/core/settings.ts";
-import { maskUrls } from "../../functions/runtimes/node/logger.ts";
 import { describeSource, readBridgeFile } from "../bridge-file.ts";
 import { helpSettings, SOURCE_SETTINGS, SOURCE_SWITCHES } from "../context.ts";
 import { examine, type Finding } from "../doctor/examine.ts";

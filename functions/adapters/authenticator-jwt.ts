@@ -3,7 +3,7 @@
  * the token's: no `none`, and no public key taken for a secret.
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { z } from "zod";
+import * as z from "zod";
 import { unauthorized } from "../core/bearer.ts";
 import { describeError, MillraceError } from "../core/errors.ts";
 import { type CompanyId, isCompanyId } from "../core/ids.ts";

@@ -3,7 +3,7 @@
  * variable's name, default and meaning; the README's table and `millrace check` are made from it. Entries alone touch the real
  * environment.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { MillraceError } from "./errors.ts";
 
 const integer = (min: number, max: number, fallback: number) =>

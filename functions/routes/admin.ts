@@ -1,6 +1,6 @@
 /** `/admin`: what the role `ops` decides about companies and subjects, in force on every instance within a second. */
 import { type Context, Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { ALL_FEATURES, type CompanyFeatures } from "../core/access-rule.ts";
 import { MillraceError } from "../core/errors.ts";
 import { type CompanyId, isCompanyId, parseCompanyId } from "../core/ids.ts";

@@ -1,6 +1,6 @@
 /** The JSON body of a request that changes something: small, and of exactly the form asked for. */
 import type { Context } from "hono";
-import type { z } from "zod";
+import type * as z from "zod";
 import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
 

@@ -1,6 +1,6 @@
 /** `POST /stream/renew`: an open connection goes on under a fresh token. */
 import { Hono } from "hono";
-import { z } from "zod";
+import * as z from "zod";
 import { bearerToken } from "../core/bearer.ts";
 import { fitsCookie, formatCookie, readCookie } from "../core/cookie.ts";
 import { type CompanyId, isCompanyId } from "../core/ids.ts";

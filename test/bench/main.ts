@@ -26,6 +26,7 @@ import { rate } from "./sections/rate.ts";
 import { rest } from "./sections/rest.ts";
 import { runtimes } from "./sections/runtimes.ts";
 import { storm } from "./sections/storm.ts";
+import { workerd } from "./sections/workerd.ts";
 
 const SECTIONS: readonly Section[] = [
   fanout,
@@ -41,6 +42,7 @@ const SECTIONS: readonly Section[] = [
   compression,
   rest,
   runtimes,
+  workerd,
 ];
 
 const names = (text: string) => text.split(",").filter(Boolean);

@@ -9,7 +9,7 @@ import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { jwtVerify } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { maskUrls } from "../../functions/runtimes/node/logger.ts";
+import { maskUrls } from "../../functions/core/mask-urls.ts";
 import { freePort } from "../support/process.ts";
 import { missing, startNats, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";

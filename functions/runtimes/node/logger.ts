@@ -2,6 +2,7 @@
 import { type DestinationStream, pino, stdTimeFunctions } from "pino";
 import { PinoPretty } from "pino-pretty";
 import type { Logger } from "../../core/logger.ts";
+import { maskUrls } from "../../core/mask-urls.ts";
 import type { Settings } from "../../core/settings.ts";
 
 export interface LoggerOptions {
@@ -24,11 +25,6 @@ export function createLogger({ level, destination = stderr() }: LoggerOptions): 
     },
     destination,
   );
-}
-
-/** `redis://user:secret@host` becomes `redis://***@host`: the user name is masked too, as NATS keeps tokens there. */
-export function maskUrls(text: string): string {
-  return text.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"\\]*@/gi, "$1***@");
 }
 
 function stderr(): DestinationStream {

@@ -1,0 +1,83 @@
+/** Live on Durable Objects: each company has one, and another for every SHARD_CONNECTIONS of its connections. */
+import { describeError, MillraceError } from "../functions/core/errors.ts";
+import type { CompanyId } from "../functions/core/ids.ts";
+import { textMessage } from "../functions/core/text-message.ts";
+import type { Live, LiveRequest } from "../functions/ports/live.ts";
+import type { CompanyHub } from "./company-hub.ts";
+import {
+  type ClientRequest,
+  encodeHubRequest,
+  type HubRequest,
+  hubName,
+  readHubResponse,
+  SHARD_CONNECTIONS,
+} from "./hub-request.ts";
+import type { Rooms } from "./rooms.ts";
+
+export interface DurableObjectsLiveOptions {
+  readonly hubs: DurableObjectNamespace<CompanyHub>;
+  /** Connections of one company, over all of its Durable Objects. */
+  readonly maxConnectionsPerCompany: number;
+  readonly rooms: Rooms;
+  /** Connections of one Durable Object, at most SHARD_CONNECTIONS, which is the default. */
+  readonly shardConnections?: number;
+}
+
+/** For the requests of a Worker. It has no connections of its own: the Durable Objects report theirs to the registry. */
+export function createDurableObjectsLive(options: DurableObjectsLiveOptions): Live {
+  const { hubs, maxConnectionsPerCompany, rooms, shardConnections = SHARD_CONNECTIONS } = options;
+
+  const ask = async (name: string, asked: HubRequest, client?: ClientRequest): Promise<Response> => {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await hubs.getByName(name).fetch(encodeHubRequest(asked, client));
+      } catch (error) {
+        // It was moved or restarted, and another stub finds the new one; an overloaded one is not to be asked again.
+        const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
+        if (attempt === 0 && retryable && !overloaded) continue;
+        throw new MillraceError("unavailable", `Cannot reach the hub of a company: ${describeError(error)}`, {
+          cause: error,
+        });
+      }
+    }
+  };
+
+  return {
+    async open({ raw }, wanted, headers) {
+      const company = companyOf(wanted);
+      const most =
+        (wanted.kind === "updates" ? wanted.maxConnections : undefined) ?? maxConnectionsPerCompany;
+      // Views over all companies are few, and are one Durable Object's.
+      const shards = company === undefined ? 1 : Math.max(1, Math.ceil(most / shardConnections));
+      const first = Math.min(rooms.first(company), shards - 1);
+      for (let at = 0; at < shards; at++) {
+        const shard = (first + at) % shards;
+        const room = Math.min(shardConnections, most - shard * shardConnections);
+        const asked = wanted.kind === "updates" ? { ...wanted, maxConnections: room } : wanted;
+        const response = await ask(
+          hubName(company, shard),
+          { kind: "open", wanted: asked, headers },
+          raw as ClientRequest,
+        );
+        const answer = readHubResponse(response);
+        if (answer !== "busy") {
+          rooms.remember(company, shard);
+          return answer;
+        }
+      }
+      rooms.forget(company);
+      return "busy";
+    },
+    async poll(scope) {
+      const answer = readHubResponse(await ask(hubName(scope, 0), { kind: "poll" }));
+      if (typeof answer === "string")
+        throw new MillraceError("unavailable", "Cannot count events: the hub is busy");
+      return textMessage(await answer.text());
+    },
+    stats: () => ({ connectionsByCompany: {}, isDraining: false }),
+  };
+}
+
+function companyOf(wanted: LiveRequest): CompanyId | undefined {
+  return wanted.kind === "updates" ? wanted.company : wanted.scope;
+}
