@@ -292,6 +292,13 @@ describe("createWebSockets", () => {
     await waitFor("both to be gone", () => accepted.every(({ isGone }) => isGone));
   });
 
+  it("refuses what Node made no upgrade of: a request that says what to, but not that it wants it", async () => {
+    const webSockets = createWebSockets({ heartbeatMs: 60_000, logger: recordingLogger() });
+    const request = new Request("http://localhost/ws/updates", { headers: { upgrade: "websocket" } });
+    const open = () => webSockets.open({ raw: request, env: { incoming: {}, outgoing: {} } }, {}, () => {});
+    expect(open).toThrow("no Connection: Upgrade");
+  });
+
   it("holds no timer while nobody is connected", async () => {
     const { open, accepted } = await start({ heartbeatMs: 40_000 });
     // The runner's own come and go.
