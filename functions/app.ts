@@ -17,6 +17,7 @@ import { cors } from "./routes/cors.ts";
 import { dashboardRoutes } from "./routes/dashboard.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
+import { loopbackOnly } from "./routes/loopback-only.ts";
 import { mqRoutes } from "./routes/mq.ts";
 import { type Asset, pagesRoutes } from "./routes/pages.ts";
 import { type ProbesDeps, probesRoutes } from "./routes/probes.ts";
@@ -27,7 +28,7 @@ import { ticketsRoutes } from "./routes/tickets.ts";
 
 /** Everything stays the caller's to close. */
 export interface AppDeps {
-  readonly settings: Pick<Settings, "STREAMING_ENABLED" | "CORS_ORIGINS">;
+  readonly settings: Pick<Settings, "STREAMING_ENABLED" | "CORS_ORIGINS" | "AUTH_MODE">;
   readonly log: EventLog;
   readonly live: Live;
   readonly registry: InstanceRegistry;
@@ -53,6 +54,7 @@ const RETRY_SECONDS = 5;
 export function createApp(deps: AppDeps): Hono {
   const { settings, logger, pages } = deps;
   const app = emptyApp(logger);
+  if (settings.AUTH_MODE === "none") app.use(loopbackOnly());
   if (settings.CORS_ORIGINS.length > 0) app.use(cors(settings.CORS_ORIGINS));
   app.route("/", streamRoutes(deps));
   app.route("/", ticketsRoutes(deps));

@@ -7,9 +7,9 @@ export type Level = "MUST" | "SHOULD";
 /**
  * What must be there for a check to say anything. `stream`: the company's stream opens. `publish`: published events arrive on
  * it. `traffic`: events arrive, published or not. `ids`: they carry ids. `types`: they keep the type they were published with.
- * `auth`: a token was given. `disabled`: streaming is switched off, which only the checks of refusals want.
+ * `auth`: a token was given. `mint`: tokens can be made. `disabled`: streaming is switched off, which only the checks of refusals want.
  */
-export type Need = "stream" | "publish" | "traffic" | "ids" | "types" | "auth" | "disabled";
+export type Need = "stream" | "publish" | "traffic" | "ids" | "types" | "auth" | "mint" | "disabled";
 
 export type Outcome =
   | { readonly kind: "pass"; readonly seen: string }

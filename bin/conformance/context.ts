@@ -1,11 +1,13 @@
 /** What a check works with: streams that are closed for it, events it can recognise, and what is known of the server. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, ask } from "./http.ts";
+import { type Answer, ask, type RequestOptions } from "./http.ts";
 import type { Outgoing } from "./publishers.ts";
 import type { SseEvent } from "./sse-parser.ts";
 import { openStream, type SseStream } from "./sse-reader.ts";
+import type { Stream } from "./stream.ts";
 import { type Profile, routeUrl, streamUrl, type Target } from "./target.ts";
+import { openSocket, type SocketStream } from "./ws-reader.ts";
 
 /** What the first look at the server found. */
 export interface Learned {
@@ -47,22 +49,38 @@ export interface Context {
   open(options?: OpenOptions): Promise<SseStream>;
   /** Asks for the stream and takes any answer. */
   askStream(options?: OpenOptions & { readonly method?: string; readonly body?: string }): Promise<Answer>;
+  /** Opens the company's WebSocket. Throws when it is refused. */
+  openSocket(options?: OpenOptions): Promise<SocketStream>;
+  /** Opens another stream, or WebSocket, of the company's; throws when it is refused. */
+  openPath(path: `/ws/${string}`): Promise<SocketStream>;
+  openPath(path: string): Promise<SseStream>;
+  /** Asks for a WebSocket and takes the answer; an upgrade that is granted is status 101, and closed at once. */
+  askSocket(options?: OpenOptions): Promise<Answer>;
   /** Asks for another route, with the token. */
-  askRoute(path: string, options?: { readonly token?: string | null }): Promise<Answer>;
+  askRoute(
+    path: string,
+    options?: { readonly token?: string | null } & Pick<RequestOptions, "method" | "headers" | "body">,
+  ): Promise<Answer>;
   /** Events to publish, each with a mark of its own. `data` are further members of the payload. */
   make(
     count: number,
     options?: { readonly type?: string; readonly company?: string; readonly data?: Record<string, unknown> },
   ): Marked[];
   publish(events: readonly Outgoing[], company?: string): Promise<void>;
-  /** Publishes without a pause, in small batches, until told to stop, and returns what was published. */
-  publishUntil(stop: () => boolean): Promise<Marked[]>;
+  /**
+   * Publishes without a pause, in small batches, until told to stop, and returns what was published. `meanwhile` runs beside it; what it throws
+   * is thrown.
+   */
+  publishUntil(
+    stop: () => boolean,
+    options?: { readonly meanwhile?: () => Promise<void> },
+  ): Promise<Marked[]>;
   /** The marks of this run, in the order of the events. */
   marksOf(events: readonly SseEvent[]): string[];
   /** True once every one of the events has come on the stream. */
-  arrived(stream: SseStream, events: readonly Marked[], timeoutMs?: number): Promise<boolean>;
+  arrived(stream: Stream, events: readonly Marked[], timeoutMs?: number): Promise<boolean>;
   /** The same, behind a replay that may be of any length: also true when that is still going on. */
-  arrivedAfterReplay(stream: SseStream, events: readonly Marked[]): Promise<boolean>;
+  arrivedAfterReplay(stream: Stream, events: readonly Marked[]): Promise<boolean>;
   /** Resolves when the checks that run in the foreground are over. */
   readonly othersDone: Promise<void>;
   /** Lets what should not come have its chance. */
@@ -72,6 +90,8 @@ export interface Context {
 }
 
 const HEADER_TIMEOUT_MS = 5_000;
+/** Millrace's alone, so that no other server is asked for it. */
+const SOCKET_PATH = "/ws/updates";
 /** The type of events that need none in particular. */
 export const PROBE_TYPE = "conformance.probe";
 
@@ -81,7 +101,7 @@ export function createContext(
   othersDone: Promise<void> = Promise.resolve(),
 ): Context {
   const runId = newRunId();
-  const streams: SseStream[] = [];
+  const streams: Stream[] = [];
   const markPattern = new RegExp(`mk-${runId}-\\d{6}`);
   const waitMs = Math.min(5_000, target.patienceMs);
   const timeoutMs = Math.min(HEADER_TIMEOUT_MS, target.patienceMs);
@@ -100,6 +120,14 @@ export function createContext(
       ...headers,
     },
   });
+
+  const socketRequest = (options: OpenOptions) => {
+    const { url, headers } = request(options);
+    const { accept: _, ...rest } = headers as Record<string, string>;
+    const path = routeUrl(target, SOCKET_PATH);
+    path.search = url.search;
+    return [path, { headers: rest, timeoutMs }] as const;
+  };
 
   const make: Context["make"] = (count, { type = PROBE_TYPE, company = target.company, data = {} } = {}) =>
     Array.from({ length: count }, () => {
@@ -121,6 +149,19 @@ export function createContext(
       }
       return missing.size === 0;
     }, forMs);
+  };
+
+  const openPath = async (path: string) => {
+    const url = routeUrl(target, path);
+    url.searchParams.set(target.companyParam, target.company);
+    const headers = authorization(undefined);
+    const opened = path.startsWith("/ws/")
+      ? await openSocket(url, { headers, timeoutMs })
+      : await openStream(url, { headers: { accept: "text/event-stream", ...headers }, timeoutMs });
+    if (!("parsed" in opened) || ("status" in opened && opened.status !== 200))
+      throw new Error(`${path} answered ${(opened as { status: number }).status}, expected it to open`);
+    streams.push(opened);
+    return opened;
   };
 
   return {
@@ -148,20 +189,39 @@ export function createContext(
       const { url, headers } = request(options);
       return ask(url, { method, headers, timeoutMs: 3_000, ...(body === undefined ? {} : { body }) });
     },
-    askRoute(path, { token } = {}) {
+    async openSocket(options = {}) {
+      const opened = await openSocket(...socketRequest(options));
+      if ("status" in opened) {
+        throw new Error(`${SOCKET_PATH} answered ${opened.status} ${opened.text}, expected the upgrade`);
+      }
+      streams.push(opened);
+      return opened;
+    },
+    openPath: openPath as Context["openPath"],
+    async askSocket(options = {}) {
+      const opened = await openSocket(...socketRequest(options));
+      if ("status" in opened) return opened;
+      opened.close();
+      return { status: 101, headers: opened.headers, text: "", ended: false, json: undefined };
+    },
+    askRoute(path, { token, headers, ...more } = {}) {
       return ask(routeUrl(target, path), {
-        headers: { accept: "application/json", ...authorization(token) },
+        ...more,
+        headers: { accept: "application/json", ...authorization(token), ...headers },
         timeoutMs,
       });
     },
-    async publishUntil(stop) {
+    async publishUntil(stop, { meanwhile = async () => {} } = {}) {
       const published: Marked[] = [];
+      const beside = meanwhile();
+      beside.catch(() => {});
       while (!stop()) {
         const batch = make(5);
         await publish(batch);
         published.push(...batch);
         await sleep(4);
       }
+      await beside;
       return published;
     },
     marksOf: (events) => events.flatMap(({ data }) => markPattern.exec(data)?.[0] ?? []),

@@ -49,9 +49,7 @@ export function sendRequest(
       request.on("error", () => {});
       resolve({
         status: message.statusCode ?? 0,
-        headers: Object.fromEntries(
-          Object.entries(message.headers).map(([name, value]) => [name, String(value ?? "")]),
-        ),
+        headers: headersOf(message),
         message,
         close: () => void request.destroy(),
         reset: () => {
@@ -86,25 +84,42 @@ export async function ask(url: URL, options: RequestOptions): Promise<Answer> {
     response.close();
     return { status: response.status, headers: response.headers, text: "", ended: false, json: undefined };
   }
+  const answer = await readAnswer(response.message, options.timeoutMs);
+  response.close();
+  return answer;
+}
+
+/** Reads the body: 1 MiB at most, for at most `timeoutMs`. */
+export async function readAnswer(message: IncomingMessage, timeoutMs: number): Promise<Answer> {
   const chunks: Buffer[] = [];
   let size = 0;
   const ended = await new Promise<boolean>((resolve) => {
-    const timer = setTimeout(() => resolve(false), options.timeoutMs);
+    const timer = setTimeout(() => resolve(false), timeoutMs);
     const done = (whole: boolean) => {
       clearTimeout(timer);
       resolve(whole);
     };
-    response.message.on("data", (chunk: Buffer) => {
+    message.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       size += chunk.length;
       if (size > 1024 * 1024) done(false);
     });
-    response.message.once("end", () => done(true));
-    response.message.once("close", () => done(response.message.complete));
+    message.once("end", () => done(true));
+    message.once("close", () => done(message.complete));
   });
-  response.close();
   const text = Buffer.concat(chunks).toString("utf8");
-  return { status: response.status, headers: response.headers, text, ended, json: parseJson(text) };
+  return {
+    status: message.statusCode ?? 0,
+    headers: headersOf(message),
+    text,
+    ended,
+    json: parseJson(text),
+  };
+}
+
+/** Names in lower case; several of one name with commas between. */
+function headersOf({ headers }: IncomingMessage): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value ?? "")]));
 }
 
 /** Whether the response says it is an event stream, parameters aside. */

@@ -1,5 +1,6 @@
 /** `millrace conformance URL`: the checks against any server. */
 import { type Command, Option } from "commander";
+import { createMint } from "./mint.ts";
 import { createPublisher } from "./publishers.ts";
 import { jsonReport, scoreOf, textReport } from "./report.ts";
 import { prepare, runChecks } from "./run.ts";
@@ -12,7 +13,9 @@ export interface ConformanceOptions {
   readonly otherCompany?: string;
   readonly token?: string;
   readonly otherToken?: string;
-  /** `tcp://host:port`, or an HTTP URL with `{company}` and, where it has one, `{type}`. */
+  /** Makes the tokens with JWT_SECRET. */
+  readonly mint?: boolean;
+  /** `tcp://host:port`, `redis://…`, or an HTTP URL with `{company}` and, where it has one, `{type}`. */
   readonly publish?: string;
   readonly streamPath?: string;
   readonly companyParam?: string;
@@ -29,6 +32,8 @@ export interface ConformanceOptions {
 
 /** The whole run takes no longer than this and what was begun. */
 const BUDGET_MS = 60_000;
+/** Longer than any run. */
+const TOKEN_SECONDS = 3_600;
 
 /** Runs and prints. Resolves with 0, 1 when a MUST failed or the server cannot be reached, 2 on bad usage. */
 export async function runConformance(
@@ -37,7 +42,7 @@ export async function runConformance(
 ): Promise<number> {
   let target: Target;
   try {
-    target = targetOf(options);
+    target = await targetOf(options);
   } catch (error) {
     print(error instanceof Error ? error.message : String(error));
     return 2;
@@ -74,7 +79,7 @@ export async function runConformance(
 }
 
 /** @throws Error in words for the user. */
-function targetOf(options: ConformanceOptions): Target {
+async function targetOf(options: ConformanceOptions): Promise<Target> {
   const url = URL.canParse(options.url) ? new URL(options.url) : undefined;
   if (!url || !["http:", "https:"].includes(url.protocol) || url.search || url.hash) {
     throw new Error(
@@ -90,16 +95,19 @@ function targetOf(options: ConformanceOptions): Target {
   }
   const own = company ?? TARGET_DEFAULTS.company;
   const other = otherCompany ?? (own === TARGET_DEFAULTS.otherCompany ? TARGET_DEFAULTS.company : undefined);
+  const otherOne = other ?? TARGET_DEFAULTS.otherCompany;
+  const mintToken = options.mint ? createMint(process.env) : undefined;
   const target: Target = {
     ...TARGET_DEFAULTS,
     url: options.url,
     company: own,
-    otherCompany: other ?? TARGET_DEFAULTS.otherCompany,
+    otherCompany: otherOne,
     streamPath: streamPath ?? TARGET_DEFAULTS.streamPath,
     companyParam: rest.companyParam ?? TARGET_DEFAULTS.companyParam,
     lastIdParam: rest.lastIdParam ?? TARGET_DEFAULTS.lastIdParam,
-    token: rest.token,
-    otherToken: rest.otherToken,
+    token: rest.token ?? (await mintToken?.(own, TOKEN_SECONDS)),
+    otherToken: rest.otherToken ?? (await mintToken?.(otherOne, TOKEN_SECONDS)),
+    mintToken,
     profile: rest.profile,
     heartbeatMs: rest.heartbeatMs ?? TARGET_DEFAULTS.heartbeatMs,
     patienceMs: patience === undefined ? TARGET_DEFAULTS.patienceMs : patience * 1_000,
@@ -123,9 +131,10 @@ export function addConformanceCommand(program: Command): void {
     .option("--other-company <id>", "company whose events must never be seen (default: globex)")
     .option("--token <jwt>", "bearer token that may read the company and not the other")
     .option("--other-token <jwt>", "bearer token that may read the other company")
+    .option("--mint", "make the tokens with JWT_SECRET of the environment; looks at tokens that end too")
     .option(
       "--publish <address>",
-      "how events are made to appear: tcp://host:port (framed-TCP broker) or an HTTP URL with {company} and {type} (default: only what happens by itself is looked at)",
+      "how events are made to appear: tcp://host:port (framed-TCP broker), redis://host:port (the event log itself) or an HTTP URL with {company} and {type} (default: only what happens by itself is looked at)",
     )
     .option(
       "--stream-path <path>",

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { createRedisPublisher } from "./redis-publisher.ts";
 
 /** An event to be published, attributes unchecked: some are meant to be refused. */
 export interface Outgoing {
@@ -27,16 +28,18 @@ export interface Publisher {
 const TIMEOUT_MS = 5_000;
 
 /**
- * The publisher of an address: `tcp://host:port` is a framed-TCP broker; `http:` and `https:` a URL template in which `{company}`
- * and `{type}` are filled in.
+ * The publisher of an address: `tcp://host:port` is a framed-TCP broker; `redis:` and `rediss:` the event log itself; `http:` and `https:` a URL
+ * template in which `{company}` and `{type}` are filled in.
  * @throws Error when it is neither.
  */
 export function createPublisher(address: string): Publisher {
   const { protocol } = URL.canParse(address) ? new URL(address) : { protocol: "" };
   if (protocol === "tcp:") return createFramedTcpPublisher(new URL(address));
   if (protocol === "http:" || protocol === "https:") return createHttpPublisher(address);
+  if (protocol === "redis:" || protocol === "rediss:") return createRedisPublisher(address);
+  // It may be a Redis URL gone wrong, with its password.
   throw new Error(
-    `Cannot publish to "${address}": expected tcp://host:port, or an http:// or https:// URL with {company} in it`,
+    "Cannot publish: expected tcp://host:port, a redis:// or rediss:// URL, or an http:// or https:// URL with {company} in it",
   );
 }
 

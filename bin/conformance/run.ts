@@ -113,7 +113,7 @@ function unmet(needs: readonly Need[], { learned, target }: Known): string | und
     return learned.disabled ? "streaming is switched off" : "streaming is not switched off";
   }
   const { streamProblem } = learned;
-  const needsStream = needs.some((need) => need !== "auth" && need !== "disabled");
+  const needsStream = needs.some((need) => need !== "auth" && need !== "mint" && need !== "disabled");
   if (needsStream && streamProblem) return `no stream could be opened: ${streamProblem}`;
   if (needs.includes("publish") && learned.publishProblem) return learned.publishProblem;
   if (needs.includes("traffic") && !learned.hasTraffic) return `no event was seen: ${learned.publishProblem}`;
@@ -122,6 +122,7 @@ function unmet(needs: readonly Need[], { learned, target }: Known): string | und
   }
   if (needs.includes("types") && !learned.keepsTypes) return "events do not keep their type on the way in";
   if (needs.includes("auth") && !target.token) return "needs a token (--token)";
+  if (needs.includes("mint") && !target.mintToken) return "needs tokens that end soon (--mint)";
   return undefined;
 }
 

@@ -20,6 +20,11 @@ export interface Target {
   readonly token: string | undefined;
   /** Bearer token that may read `otherCompany`. */
   readonly otherToken: string | undefined;
+  /**
+   * Makes a bearer token that may read the company and ends after so many seconds, always of one subject. Undefined: what ends with a token
+   * is not looked at.
+   */
+  readonly mintToken: ((company: string, seconds: number) => Promise<string>) | undefined;
   /** Undefined: only what happens on the stream by itself can be looked at. */
   readonly publisher: Publisher | undefined;
   /** Undefined: `millrace` when /stream/health answers as PROTOCOL.md says. */
@@ -38,6 +43,7 @@ export const TARGET_DEFAULTS = {
   otherCompany: "globex",
   token: undefined,
   otherToken: undefined,
+  mintToken: undefined,
   publisher: undefined,
   profile: undefined,
   heartbeatMs: 15_000,

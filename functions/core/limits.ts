@@ -9,8 +9,11 @@ export const MAX_DATA_BYTES = 128 * 1024;
 export const MAX_ATTRIBUTE_CHARS = 256;
 /** Events of one append: a script of more holds Redis, which runs one at a time, for over ~5 ms (`npm run bench`, append). */
 export const MAX_APPEND_EVENTS = 500;
-/** Bytes of one append: a request to Redis over REST has a limit (redis-rest: 10 MiB), and JSON may double some bytes. */
-export const MAX_APPEND_BYTES = 4 * 1024 * 1024;
+/**
+ * Characters of the data of one append: a request to Redis over REST has a limit (10 MiB, Upstash and redis-rest), in which a character
+ * takes up to 6 bytes (JSON escapes what is no character, a lone surrogate), and the rest of MAX_APPEND_EVENTS events up to 3 MiB.
+ */
+export const MAX_APPEND_CHARS = 1024 * 1024;
 /** Events of one page read from the log to catch up (`npm run bench`, storm). */
 export const PAGE_EVENTS = 500;
 /** Bytes of one page: bounds what a page of largest events costs in memory (500 x 128 KiB would be 64 MiB). */
@@ -29,7 +32,10 @@ export const MAX_COUNTED_TYPES = 1000;
 export const LOOK_BACK_EVENTS = 2_000;
 /** Frames a company's ring holds: about 0.2 s at 20,000 events/s; a client further behind reads pages (`npm run bench`, rate). */
 export const RING_FRAMES = 4096;
-/** Bytes a company's ring holds, whatever their number. */
+/**
+ * Bytes a company's ring holds, whatever their number: of records and one encoding of each. A ring that is read over both transports in both
+ * formats holds up to three times that; text beyond Latin counts for less than it takes, by as much again.
+ */
 export const RING_BYTES = 8 * 1024 * 1024;
 /** Bytes joined into one write to one client: with CONNECTION_BUFFER_EVENTS, what a stalled client can hold. */
 export const WRITE_BYTES = 64 * 1024;

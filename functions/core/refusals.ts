@@ -19,6 +19,12 @@ export const REFUSALS = {
     status: 503,
     message: "Tokens cannot be checked at the moment, try again later",
   },
+  /** Where it would be served. */
+  unreachable: {
+    reason: "busy",
+    status: 503,
+    message: "This stream cannot be served at the moment, try again later",
+  },
 } as const satisfies Record<string, Refused>;
 
 /** Milliseconds, to be jittered, after which a refused client comes back: what refuses lasts for seconds (a restart, a full house). */

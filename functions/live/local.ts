@@ -125,12 +125,19 @@ export function createLocalLive(options: LocalLiveOptions): Live {
   };
 }
 
-/** Calls back once, and is out of the way from then on. */
+/** Calls back once, when it is written to or ended, and is out of the way from then on. */
 function onFirstWrite(sink: Sink, callback: () => void): void {
-  const { write } = sink;
-  sink.write = (bytes) => {
-    sink.write = write;
+  const { write, end } = sink;
+  const begin = () => {
+    Object.assign(sink, { write, end });
     callback();
+  };
+  sink.write = (bytes) => {
+    begin();
     return write.call(sink, bytes);
+  };
+  sink.end = (reason) => {
+    begin();
+    end.call(sink, reason);
   };
 }

@@ -7,7 +7,7 @@ import { REFUSALS, type Refused } from "../core/refusals.ts";
 import type { Settings } from "../core/settings.ts";
 import { EVENT_STREAM_HEADERS } from "../core/sse.ts";
 import type { OpenEventStream } from "../ports/event-stream.ts";
-import type { Admitted, Gate } from "../ports/gate.ts";
+import type { Gate } from "../ports/gate.ts";
 import type { Live, LiveRequest } from "../ports/live.ts";
 import { methodNotAllowed } from "./answer.ts";
 import { corsHeaders } from "./cors.ts";
@@ -51,13 +51,13 @@ export function liveAnswer(deps: LiveAnswerDeps, readWanted: ReadWanted): LiveAn
     return response;
   };
 
-  /** Who asks; undefined where that cannot be told at the moment: it will pass, so a browser must be able to come back from it. */
-  const admit = async (c: Context): Promise<Admitted | undefined> => {
+  /** Undefined where it cannot be had at the moment: that will pass, so a browser must be able to come back from it. */
+  const unlessAway = async <T>(what: string, answer: Promise<T>): Promise<T | undefined> => {
     try {
-      return await gate.admit(c.req.raw, "ticket");
+      return await answer;
     } catch (error) {
       if (!(error instanceof MillraceError && error.retryable)) throw error;
-      logger.warn({ reason: describeError(error) }, "Cannot check a token");
+      logger.warn({ reason: describeError(error) }, what);
       return undefined;
     }
   };
@@ -68,7 +68,7 @@ export function liveAnswer(deps: LiveAnswerDeps, readWanted: ReadWanted): LiveAn
     cors: Headers,
     refuseFor: (refused: Refused, headers: Headers) => Response,
   ): Promise<Response> => {
-    const admitted = await admit(c);
+    const admitted = await unlessAway("Cannot check a token", gate.admit(c.req.raw, "ticket"));
     if (admitted === undefined) return refuseFor(REFUSALS.unverifiable, cors);
     const { principal } = admitted;
     const headers = { ...cors, ...admitted.headers };
@@ -77,7 +77,9 @@ export function liveAnswer(deps: LiveAnswerDeps, readWanted: ReadWanted): LiveAn
     if (typeof wanted === "string") return refuseFor(REFUSALS[wanted], headers);
     if (!settings.STREAMING_ENABLED) return refuseFor(REFUSALS.disabled, headers);
     const request = { raw: c.req.raw, env: c.env };
-    const opened = await live.open(request, { ...wanted, transport, principal }, headers);
+    const opening = live.open(request, { ...wanted, transport, principal }, headers);
+    const opened = await unlessAway("Cannot open a live answer", opening);
+    if (opened === undefined) return refuseFor(REFUSALS.unreachable, headers);
     return typeof opened === "string" ? refuseFor(REFUSALS[opened], headers) : opened;
   };
 

@@ -4,10 +4,11 @@ import type { Server } from "node:http";
 import { connect } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { afterEach, describe, expect, it } from "vitest";
+import { createNoAuthenticator } from "../../functions/adapters/authenticator-none.ts";
 import { waitFor } from "../support/wait.ts";
 import { json, startTestApp, type TestApp, token } from "./test-app.ts";
 
-let stack: AsyncDisposableStack;
+let stack: AsyncDisposableStack | undefined;
 async function start(): Promise<TestApp & { port: number }> {
   stack = new AsyncDisposableStack();
   const app = stack.use(
@@ -26,7 +27,7 @@ async function start(): Promise<TestApp & { port: number }> {
   });
   return { ...app, port: (server.address() as { port: number }).port };
 }
-afterEach(() => stack.disposeAsync());
+afterEach(() => stack?.disposeAsync());
 
 /** Sends bytes as they are and returns the status line of the answer. */
 async function send(port: number, bytes: string): Promise<string> {
@@ -40,6 +41,29 @@ async function send(port: number, bytes: string): Promise<string> {
   socket.destroy();
   return text.slice(0, text.indexOf("\r\n"));
 }
+
+describe("AUTH_MODE=none", () => {
+  it.each([
+    ["127.0.0.1:8787", 200],
+    ["localhost:8787", 200],
+    ["[::1]:8787", 200],
+    ["evil.example:8787", 403],
+    ["127.0.0.1.evil.example", 403],
+    ["10.0.0.7", 403],
+  ])(
+    "answers to the host %s with %s: a page whose name leads here is not of this machine",
+    async (host, status) => {
+      await using test = await startTestApp({
+        settings: { AUTH_MODE: "none" },
+        authenticator: createNoAuthenticator(),
+      });
+      for (const path of ["/stream/stats", "/stream/history?companyId=acme", "/healthz"]) {
+        const response = await test.app.request(`http://${host}${path}`);
+        expect([path, response.status]).toEqual([path, status]);
+      }
+    },
+  );
+});
 
 describe("createApp", () => {
   it("answers unknown routes in JSON", async () => {

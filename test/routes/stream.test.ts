@@ -273,6 +273,17 @@ describe("a refusal that will pass", () => {
     expect(stream.text()).toContain("event: busy\n");
   });
 
+  it("is what a browser hears when where it is served cannot be reached, with the cookie of its ticket", async () => {
+    const open = () => Promise.reject(new MillraceError("unavailable", "Cannot reach 10.0.0.7"));
+    const app = await start({ deps: { live: { open } as unknown as Live } });
+    const { ticket } = await json(await app.ask("/stream/tickets", { method: "POST" }));
+    const stream = await app.open(`${URL_ACME}&ticket=${ticket}`, { ...SSE, token: null });
+    await stream.end();
+    expect([stream.response.status, stream.text().includes("event: busy\n")]).toEqual([200, true]);
+    expect(stream.response.headers.get("set-cookie")).toContain("HttpOnly");
+    expect(stream.text()).not.toContain("10.0.0.7");
+  });
+
   it("is what a browser hears when tokens cannot be checked", async () => {
     const authenticate = () =>
       Promise.reject(new MillraceError("unavailable", "Cannot fetch keys of 10.0.0.7"));

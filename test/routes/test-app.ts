@@ -27,7 +27,7 @@ import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
 
 const SECRET = "a secret of the tests, of 32 characters or more";
-const OPEN_SETTINGS = { STREAMING_ENABLED: true, CORS_ORIGINS: [] as string[] };
+const OPEN_SETTINGS = { STREAMING_ENABLED: true, CORS_ORIGINS: [] as string[], AUTH_MODE: "jwt" as const };
 
 /** A token of the test app's secret; for acme unless the claims say otherwise. */
 export function token(claims: Record<string, unknown> = { companyId: "acme" }, exp: number | string = "5m") {

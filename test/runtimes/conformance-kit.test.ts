@@ -13,9 +13,9 @@ import { freePort } from "../support/process.ts";
 const TOKENS = { own: fakeJwt("acme"), other: fakeJwt("globex") };
 
 /** In the form of a JWT: the reference server compares tokens as they are. */
-function fakeJwt(company: string): string {
+function fakeJwt(company: string, exp = 9_999_999_999): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  return `${part({ alg: "HS256", typ: "JWT" })}.${part({ companyId: company, exp: 9_999_999_999 })}.${"s".repeat(43)}`;
+  return `${part({ alg: "HS256", typ: "JWT" })}.${part({ companyId: company, exp })}.${"s".repeat(43)}`;
 }
 
 async function startReference(options: ReferenceOptions = {}) {
@@ -26,33 +26,51 @@ async function startReference(options: ReferenceOptions = {}) {
     publisher: server.publisher,
     heartbeatMs: server.heartbeatMs,
     patienceMs: 6_000,
-    ...(options.tokens ? { token: TOKENS.own, otherToken: TOKENS.other } : {}),
+    ...(options.tokens
+      ? { token: TOKENS.own, otherToken: TOKENS.other, mintToken: mintInto(options.tokens) }
+      : {}),
   };
   return { target, [Symbol.asyncDispose]: server.stop };
 }
-const withTokens = { tokens: { [TOKENS.own]: "acme", [TOKENS.other]: "globex" } };
 
-describeHttpContract({ name: "the reference server", mode: "open", start: () => startReference() });
-describeHttpContract({ name: "the reference server", mode: "auth", start: () => startReference(withTokens) });
+/** Tokens of this server alone: those that are made come to them. */
+const withTokens = () => ({ tokens: { [TOKENS.own]: "acme", [TOKENS.other]: "globex" } });
+const mintInto =
+  (tokens: Record<string, string>): NonNullable<Target["mintToken"]> =>
+  async (company, seconds) => {
+    const token = fakeJwt(company, Date.now() / 1000 + seconds);
+    tokens[token] = company;
+    return token;
+  };
+
+const reference = { name: "the reference server", compresses: false, drains: false };
+describeHttpContract({ ...reference, mode: "open", start: () => startReference() });
+describeHttpContract({ ...reference, mode: "auth", start: () => startReference(withTokens()) });
 describeHttpContract({
-  name: "the reference server",
+  ...reference,
   mode: "disabled",
   start: () => startReference({ disabled: true }),
 });
 
-/** Most checks at once, as they wait more than they work; apart, those that would be noise to the others. */
-async function performAll(session: Session, withSlow: boolean): Promise<Result[]> {
+/**
+ * Most checks at once, as they wait more than they work; apart, those that would be noise to the others. What takes long runs only where it is
+ * the one that must find something.
+ */
+async function performAll(session: Session, must: readonly string[]): Promise<Result[]> {
   const results: Result[] = [];
-  const foreign = ["tenant", "history"];
+  const isForeign = ({ id, area }: Check) =>
+    ["tenant", "history"].includes(area) || id === "web-socket.tenant";
   const heavy = (id: string) => id.startsWith("slow.") || id === "resume.long-absence";
   const perform = async (checks: readonly Check[]) => {
     results.push(...(await Promise.all(checks.map((check) => session.perform(check)))));
   };
-  const checks = session.checks.filter(({ area }) => withSlow || area !== "slow");
+  const withSlow = must.some((id) => id.startsWith("slow."));
+  const takesLong = ({ id, area }: Check) => (area === "slow" && !withSlow) || id === "renewal.expired";
+  const checks = session.checks.filter((check) => must.includes(check.id) || !takesLong(check));
   const one = checks.filter(({ id, stage }) => heavy(id) || stage === "alone");
   const together = checks.filter((check) => !one.includes(check));
-  await perform(together.filter(({ area }) => !foreign.includes(area)));
-  await perform(together.filter(({ area }) => foreign.includes(area)));
+  await perform(together.filter((check) => !isForeign(check)));
+  await perform(together.filter(isForeign));
   for (const check of one) await perform([check]);
   return results;
 }
@@ -60,41 +78,76 @@ async function performAll(session: Session, withSlow: boolean): Promise<Result[]
 const failed = (results: readonly Result[]): string[] =>
   results.filter(({ outcome }) => outcome.kind === "fail").map(({ check }) => check.id);
 
-const RESUME = ["seam", "reconnects", "query", "header-wins", "long-absence"].map((name) => `resume.${name}`);
+const RESUME = [
+  ...["seam", "reconnects", "query", "header-wins", "long-absence"].map((name) => `resume.${name}`),
+  ...["resume", "seam", "tenant"].map((name) => `web-socket.${name}`),
+];
 
 /** Every defect with the checks that must find it, and those that may notice it too. */
 const DEFECTS: Readonly<Record<Defect, readonly [must: readonly string[], may?: readonly string[]]>> = {
   "allows-any-origin": [["headers.cors"]],
-  "blocks-on-slow-client": [["slow.others"], ["slow.catches-up", "slow.drop-oldest"]],
+  "blocks-on-slow-client": [["slow.others"], ["slow.catches-up", "slow.drop-oldest", "slow.web-socket"]],
   "body-of-401-repeats-token": [["auth.forged"]],
-  buffers: [["live.delivery", "wire.first-bytes", "wire.retry"], ["heartbeat.comment"]],
+  buffers: [
+    ["live.delivery", "wire.first-bytes", "wire.retry"],
+    ["heartbeat.comment", "renewal.renewed"],
+  ],
+  "compresses-declined": [["compression.asked"]],
   "compresses-unasked": [["headers.identity"]],
-  "cuts-slow-client": [["slow.catches-up"], ["slow.drop-oldest", "slow.others", "resume.long-absence"]],
-  "drops-at-seam": [["resume.seam"], ["resume.reconnects", "resume.long-absence"]],
+  "cookie-for-scripts": [["tickets.once"]],
+  "cookie-forgotten": [["tickets.cookie"]],
+  "counts-twice": [["counters.dashboard"]],
+  "cuts-slow-client": [
+    ["slow.catches-up"],
+    ["slow.drop-oldest", "slow.others", "slow.web-socket", "resume.long-absence"],
+  ],
+  "drops-at-seam": [
+    ["resume.seam"],
+    ["resume.reconnects", "resume.long-absence", "web-socket.resume", "web-socket.seam", "web-socket.tenant"],
+  ],
   "forged-token-passes": [["auth.forged"]],
   "forgets-clients-never": [["cleanup.gone"]],
-  "gap-never-said": [["gap.foreign-epoch", "gap.future", "gap.once"]],
+  "gap-never-said": [["gap.foreign-epoch", "gap.future", "gap.once", "web-socket.gap"]],
   "head-hangs": [["status.head"]],
   "header-loses-to-query": [["resume.header-wins"]],
-  "heartbeat-missing": [["heartbeat.comment"]],
+  "heartbeat-missing": [["heartbeat.comment", "heartbeat.web-socket"]],
   "history-skips": [["history.pages"]],
   "ids-missing": [["wire.id"]],
   "ids-with-colons": [["cursor.syntax"]],
-  "leaks-live": [["tenant.live"], ["tenant.foreign-cursor"]],
-  "leaks-replay": [["tenant.replay"]],
+  "leaks-live": [["tenant.live", "web-socket.tenant"], ["tenant.foreign-cursor"]],
+  "leaks-replay": [["tenant.replay", "web-socket.tenant"]],
   "line-breaks-not-escaped": [["injection.data"], ["wire.fields"]],
   "refuses-with-text": [
     ["status.bad-company", "status.bad-cursor", "status.bad-type"],
-    ["history.refusals", "auth.other-company", "auth.token-in-url"],
+    [
+      ...["history.refusals", "auth.other-company", "auth.token-in-url"],
+      ...["counters.scope", "tickets.refused", "web-socket.refusals", "web-socket.auth"],
+    ],
   ],
+  "outlives-token": [["renewal.expired"]],
+  "renewal-ignored": [["renewal.renewed"]],
+  "renewal-unchecked": [["renewal.refused"]],
   "repeats-last-event": [["resume.every-point", "resume.nothing-missed"], RESUME],
   "replay-out-of-order": [["resume.every-point"], [...RESUME, "filters.resume"]],
-  "retry-missing": [["wire.retry"]],
-  "skipped-do-not-move-cursor": [["filters.cursor"]],
-  "token-in-url-passes": [["auth.token-in-url"]],
-  "type-filter-ignored": [["filters.types"], ["filters.cursor", "filters.resume"]],
-  "unchecked-cursor": [["status.bad-cursor"], ["history.refusals"]],
-  "unflushed-compression": [["buffering.compressed"]],
+  "retry-missing": [["wire.retry", "web-socket.same"]],
+  "socket-any-origin": [["web-socket.refusals"]],
+  "socket-ignores-cursor": [
+    ["web-socket.resume"],
+    ["web-socket.seam", "web-socket.tenant", "web-socket.gap"],
+  ],
+  "socket-leaks": [["web-socket.tenant"]],
+  "socket-rounds-numbers": [["web-socket.same"]],
+  "socket-silent": [["heartbeat.web-socket"]],
+  "skipped-do-not-move-cursor": [["filters.cursor", "web-socket.filters"]],
+  "ticket-for-all": [["tickets.refused"]],
+  "ticket-twice": [["tickets.once", "tickets.web-socket"]],
+  "token-in-url-passes": [["auth.token-in-url"], ["web-socket.auth"]],
+  "type-filter-ignored": [
+    ["filters.types", "web-socket.filters"],
+    ["filters.cursor", "filters.resume"],
+  ],
+  "unchecked-cursor": [["status.bad-cursor", "web-socket.refusals"], ["history.refusals"]],
+  "unflushed-compression": [["buffering.compressed", "compression.each-event"]],
   "utf8-cut": [["wire.text"]],
   "wrong-content-type": [["wire.content-type"]],
 };
@@ -102,14 +155,9 @@ const DEFECTS: Readonly<Record<Defect, readonly [must: readonly string[], may?: 
 describe("conformance kit", () => {
   for (const [defect, [must, may = []]] of Object.entries(DEFECTS)) {
     it.concurrent(`finds the defect ${defect} and blames nothing else`, async () => {
-      await using server = await startReference({ ...withTokens, defect: defect as Defect });
+      await using server = await startReference({ ...withTokens(), defect: defect as Defect });
       const session = await prepare({ ...server.target, profile: "millrace", patienceMs: 3_000 });
-      const found = failed(
-        await performAll(
-          session,
-          must.some((id) => id.startsWith("slow.")),
-        ),
-      );
+      const found = failed(await performAll(session, must));
       expect(found).toEqual(expect.arrayContaining([...must]));
       expect(found.filter((id) => !must.includes(id) && !may.includes(id))).toEqual([]);
     });

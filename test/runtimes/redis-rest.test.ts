@@ -293,25 +293,101 @@ describe("connectRedisRest", () => {
       await waitFor("the message", () => handler.told.includes("later"));
     });
 
-    it.each([400, 404, 405])("polls where SUBSCRIBE is answered with %i, until it is not", async (status) => {
+    it.each([400, 404, 405, 429])(
+      "polls where SUBSCRIBE is answered with %i, until it is not",
+      async (status) => {
+        const logger = recordingLogger();
+        peer.noSubscribe = status;
+        await using redis = connect({ logger, times: { pollMs: 50, pollForMs: 500 } });
+        const handler = recorder();
+        const end = await redis.subscribe("one", handler);
+        await waitFor("polls", () => handler.told.length >= 3);
+        expect(logger.lines.filter(({ level }) => level === "warn").length).toBe(1);
+        peer.noSubscribe = undefined;
+        await waitFor("a stream", () => peer.streams.length === 1);
+        await redis.command(["PUBLISH", "one", "later"]);
+        await waitFor("the message", () => handler.told.includes("later"));
+        end();
+        await waitFor("no stream", () => peer.streams.length === 0);
+        const told = handler.told.length;
+        const asked = peer.asked;
+        const sinceMs = performance.now();
+        await waitFor("some polls' time", () => performance.now() > sinceMs + 300);
+        expect([handler.told.length, peer.asked]).toEqual([told, asked]);
+      },
+    );
+
+    it("tries SUBSCRIBE again soon where it was away for a moment, and less and less often where it stays away", async () => {
       const logger = recordingLogger();
-      peer.noSubscribe = status;
-      await using redis = connect({ logger, times: { pollMs: 50, pollForMs: 500 } });
+      await using redis = connect({ logger });
       const handler = recorder();
-      const end = await redis.subscribe("one", handler);
-      await waitFor("polls", () => handler.told.length >= 3);
-      expect(logger.lines.filter(({ level }) => level === "warn").length).toBe(1);
+      await redis.subscribe("one", handler);
+      peer.noSubscribe = 404;
+      peer.cut();
+      await waitFor("a poll", () => logger.lines.some(({ level }) => level === "warn"));
       peer.noSubscribe = undefined;
-      await waitFor("a stream", () => peer.streams.length === 1);
+      await waitFor("the stream", () => peer.streams.length === 1, { timeoutMs: 4_000 });
       await redis.command(["PUBLISH", "one", "later"]);
       await waitFor("the message", () => handler.told.includes("later"));
-      end();
-      await waitFor("no stream", () => peer.streams.length === 0);
-      const told = handler.told.length;
+      peer.noSubscribe = 404;
+      peer.cut();
       const asked = peer.asked;
       const sinceMs = performance.now();
-      await waitFor("some polls' time", () => performance.now() > sinceMs + 300);
-      expect([handler.told.length, peer.asked]).toEqual([told, asked]);
+      await waitFor("some time", () => performance.now() > sinceMs + 6_000);
+      // After about 0, 1, 3 and 7 s, each half as much sooner or later.
+      expect(peer.asked - asked).toBeGreaterThanOrEqual(2);
+      expect(peer.asked - asked).toBeLessThanOrEqual(5);
+    });
+
+    it("says once that it polls, however many channels", async () => {
+      const logger = recordingLogger();
+      peer.noSubscribe = 429;
+      await using redis = connect({ logger, times: { pollMs: 50, pollForMs: 100 } });
+      const handlers = Array.from({ length: 5 }, recorder);
+      await Promise.all(handlers.map((handler, n) => redis.subscribe(`channel ${n}`, handler)));
+      await waitFor("polls", () => handlers.every(({ told }) => told.length >= 5));
+      expect(logger.lines.filter(({ level }) => level === "warn").length).toBe(1);
+    });
+
+    it("polls as often as the most impatient handler of a channel wants", async () => {
+      peer.noSubscribe = 404;
+      await using redis = connect({ times: { pollMs: 60_000 } });
+      const [patient, impatient] = [recorder(), recorder()];
+      await redis.subscribe("one", patient);
+      await redis.subscribe("two", { ...impatient, withinMs: 200 });
+      await waitFor("polls", () => impatient.told.length >= 5, { timeoutMs: 4_000 });
+      expect(patient.told.length).toBeLessThanOrEqual(4);
+    });
+
+    it("takes one comment for a greeting, not for a promise of more", async () => {
+      await using greeting = await startRestPeer(server.url);
+      greeting.greeting = ": connected\n\n";
+      await using redis = connectRedisRest({
+        ...{ url: greeting.url, token: greeting.token, logger: silent },
+        times: { heartbeatMs: 300, lookMs: 500, maxLookMs: 500 },
+      });
+      const handler = recorder();
+      await redis.subscribe("one", handler);
+      await waitFor("looks", () => handler.told.length >= 3);
+      expect(greeting.asked).toBe(1);
+    });
+
+    it("no longer waits for comments when a stream was given up without any", async () => {
+      await using peers = await startRestPeer(server.url, 50);
+      await using redis = connectRedisRest({
+        ...{ url: peers.url, token: peers.token, logger: silent },
+        times: { heartbeatMs: 400, lookMs: 500, maxLookMs: 500 },
+      });
+      const handler = recorder();
+      await redis.subscribe("one", handler);
+      await waitFor("comments", () => peers.comments > 5);
+      // Another server takes its place, which sends none.
+      peers.commentMs = undefined;
+      peers.cut();
+      await waitFor("the second stream, and a third", () => peers.asked === 3);
+      const told = handler.told.length;
+      await waitFor("looks", () => handler.told.length >= told + 4);
+      expect(peers.asked).toBe(3);
     });
 
     it("keeps trying while the server refuses the stream, with pauses, and rejects who comes meanwhile", async () => {
@@ -356,7 +432,7 @@ describe("the REST store of the settings", () => {
   const url = "https://one.upstash.io";
   it.each([
     [{ UPSTASH_REDIS_REST_URL: url }, /UPSTASH_REDIS_REST_TOKEN: expected/],
-    [{ UPSTASH_REDIS_REST_TOKEN: "secret" }, /UPSTASH_REDIS_REST_URL: expected/],
+    [{ UPSTASH_REDIS_REST_TOKEN: "secret" }, /UPSTASH_REDIS_REST_TOKEN: expected UPSTASH_REDIS_REST_URL/],
     [{ UPSTASH_REDIS_REST_URL: "https://u:secret@host", UPSTASH_REDIS_REST_TOKEN: "t" }, /expected no user/],
     [{ UPSTASH_REDIS_REST_URL: "redis://host", UPSTASH_REDIS_REST_TOKEN: "t" }, /expected a URL of http/],
   ])("refuses %j without repeating a value", (env, message) => {

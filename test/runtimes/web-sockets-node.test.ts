@@ -155,12 +155,15 @@ describe("createWebSockets", () => {
     },
   );
 
-  it("answers 400 to a host that is none, without asking the app", async () => {
-    const { raw, requests } = await start();
-    const { socket, text } = await raw(["Host: a b", ...HANDSHAKE.slice(1), KEY]);
-    await once(socket, "close");
-    expect([text().slice(0, 13), requests.length]).toEqual(["HTTP/1.1 400 ", 0]);
-  });
+  it.each(["a b", "a/stream/stats?x=", "a?x=", "a#x", "u@a", "a\\b"])(
+    "answers 400 to the host %j, which is none, without asking the app",
+    async (host) => {
+      const { raw, requests } = await start();
+      const { socket, text } = await raw([`Host: ${host}`, ...HANDSHAKE.slice(1), KEY]);
+      await once(socket, "close");
+      expect([text().slice(0, 13), requests.length]).toEqual(["HTTP/1.1 400 ", 0]);
+    },
+  );
 
   it("leaves every other request alone, also one that offers another protocol, or a WebSocket elsewhere", async () => {
     const { port, requests } = await start();

@@ -9,7 +9,7 @@ const source =
   "Millrace PROTOCOL, streams (gap); whatwg/html issue 8297 (no header or status reaches an EventSource)";
 
 /** A cursor of the same form that names a log which never was. Undefined when the id has no epoch to change. */
-function foreignCursor(id: string): string | undefined {
+export function foreignCursor(id: string): string | undefined {
   const match = /^[A-Za-z0-9]{1,24}(\..+)$/.exec(id);
   return match ? `conformance0${match[1]}` : undefined;
 }
@@ -31,7 +31,7 @@ async function realCursor(context: Context): Promise<string> {
 }
 
 /** What is wrong with a gap event, undefined when nothing is. */
-function gapProblem(event: SseEvent | undefined, requested: string): string | undefined {
+export function gapProblem(event: SseEvent | undefined, requested: string): string | undefined {
   if (!event) return "no event came, expected a gap event first";
   if (event.type !== "gap") return `the first event is of type ${show(event.type)}, expected gap`;
   const data = parseJson(event.data) as Record<string, unknown> | undefined;

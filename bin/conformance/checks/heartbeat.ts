@@ -1,5 +1,5 @@
 /** Heartbeats: a quiet stream is not a silent one. */
-import { type Check, fail, notRun, PROMISED, pass } from "../check.ts";
+import { type Check, fail, MILLRACE, notRun, PROMISED, pass } from "../check.ts";
 import { newRunId } from "../context.ts";
 
 /** Milliseconds a timer and the way through may add. */
@@ -34,8 +34,11 @@ export const heartbeatChecks: readonly Check[] = [
           : blocks.slice(opening).some(({ event }) => !event);
       const startMs = performance.now();
       const beaten = await stream.until(beats, heartbeatMs + SLACK_MS);
-      const times = [startMs, ...stream.chunkTimesMs.filter((ms) => ms > startMs), performance.now()];
-      const silence = Math.round(Math.max(...times.map((ms, index) => ms - (times[index - 1] ?? ms))));
+      const silence = longest([
+        startMs,
+        ...stream.chunkTimesMs.filter((ms) => ms > startMs),
+        performance.now(),
+      ]);
       if (beaten) return pass(`a frame after ${silence} ms of silence`);
       if (stream.ended) return fail(`the server closed the quiet stream after ${silence} ms of silence`);
       return silence > heartbeatMs
@@ -43,4 +46,33 @@ export const heartbeatChecks: readonly Check[] = [
         : notRun(`the stream was never quiet for ${heartbeatMs} ms: no heartbeat is due`);
     },
   },
+  {
+    id: "heartbeat.web-socket",
+    area: "heartbeat",
+    title: "A quiet WebSocket carries an empty message, which a page sees where it sees no ping",
+    source: "Millrace PROTOCOL, WebSocket",
+    levels: MILLRACE,
+    needs: ["stream"],
+    stage: "background",
+    async run({ target, openSocket, othersDone }) {
+      const { heartbeatMs, patienceMs } = target;
+      if (heartbeatMs + SLACK_MS > patienceMs)
+        return notRun(`a heartbeat may take ${heartbeatMs} ms, longer than the patience of ${patienceMs} ms`);
+      if (target.token) await othersDone;
+      const socket = await openSocket(target.token ? {} : { company: `quiet-${newRunId()}` });
+      const startMs = performance.now();
+      const isBeat = (message: object) => Object.keys(message).length === 0;
+      const beaten = await socket.until(() => socket.messages.some(isBeat), heartbeatMs + SLACK_MS);
+      const silence = longest([startMs, ...socket.timesMs.filter((ms) => ms > startMs), performance.now()]);
+      if (beaten) return pass(`an empty message after ${silence} ms of silence`);
+      return silence > heartbeatMs
+        ? fail(`${silence} ms of silence, expected an empty message at least every ${heartbeatMs} ms`)
+        : notRun(`the WebSocket was never quiet for ${heartbeatMs} ms: no heartbeat is due`);
+    },
+  },
 ];
+
+/** The longest time between two that follow each other. */
+function longest(timesMs: readonly number[]): number {
+  return Math.round(Math.max(...timesMs.map((ms, index) => ms - (timesMs[index - 1] ?? ms))));
+}

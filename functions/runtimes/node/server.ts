@@ -71,6 +71,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serverOptions: {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_MS,
+      connectionsCheckingInterval: HEADERS_MS / 4,
       requestTimeout: REQUEST_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       shouldUpgradeCallback: webSockets.isWanted,

@@ -7,6 +7,8 @@ const OWN_HEADERS = new Set(["connection", "content-length", "keep-alive", "tran
 
 /** Undefined when it is none: no path of this server, or headers that cannot be. */
 export function requestOf({ method, url = "", headers, rawHeaders }: IncomingMessage): Request | undefined {
+  // What is more than a host would change the path.
+  if (/[/?#@\\]/.test(headers.host ?? "")) return undefined;
   try {
     const given = new Headers();
     for (let at = 0; at < rawHeaders.length; at += 2) given.append(rawHeaders[at]!, rawHeaders[at + 1]!);

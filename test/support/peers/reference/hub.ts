@@ -1,20 +1,20 @@
 /** The reference server's clients: each a position in its company's list. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, createGzip } from "node:zlib";
+import type { WebSocket } from "ws";
 import type { Outgoing } from "../../../../bin/conformance/publishers.ts";
+import { type Channel, responseChannel, socketChannel } from "./channel.ts";
 import type { Defect } from "./defects.ts";
 import { BEFORE_FIRST, type Entry, type ReferenceLog } from "./log.ts";
 
 interface Client {
   readonly company: string;
-  readonly response: ServerResponse;
+  readonly channel: Channel;
   readonly write: (text: string) => boolean;
   readonly types: ReadonlySet<string> | undefined;
   readonly wholeEvents: boolean;
   readonly dropsOldest: boolean;
   position: number;
   blocked: boolean;
-  held: string;
 }
 
 export function createReferenceHub(defect: Defect | undefined, log: ReferenceLog) {
@@ -51,7 +51,7 @@ export function createReferenceHub(defect: Defect | undefined, log: ReferenceLog
     if (skipped && defect !== "skipped-do-not-move-cursor") client.write(`id: ${log.shown(skipped)}\n\n`);
     if (client.blocked && defect === "cuts-slow-client") {
       const { position } = client;
-      setTimeout(() => client.blocked && client.position === position && client.response.destroy(), 30);
+      setTimeout(() => client.blocked && client.position === position && client.channel.destroy(), 30);
     }
   };
 
@@ -94,68 +94,79 @@ export function createReferenceHub(defect: Defect | undefined, log: ReferenceLog
 
   const publish = async (company: string, events: readonly Outgoing[]) => {
     for (const entry of log.append(company, events)) {
-      if (defect !== "leaks-live") continue;
-      for (const client of clients) if (client.company !== company) client.write(frame(entry, client));
+      if (defect !== "leaks-live" && defect !== "socket-leaks") continue;
+      for (const client of clients) {
+        const isMeant = defect === "leaks-live" || client.channel.isSocket;
+        if (client.company !== company && isMeant) client.write(frame(entry, client));
+      }
     }
     serveAll();
   };
 
-  /** Answers with a stream. */
-  const open = async (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => {
+  /** Answers with a stream, and these headers. */
+  const open = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: URLSearchParams,
+    headers: Record<string, string>,
+  ): Promise<Channel | undefined> => {
     const accepts = request.headers["accept-encoding"] ?? "";
-    const zipped =
+    const isZipped =
       (defect === "compresses-unasked" && accepts === "identity") ||
-      (defect === "unflushed-compression" && accepts.includes("gzip"));
+      (defect === "compresses-declined" && accepts.startsWith("gzip;q=0")) ||
+      (defect === "unflushed-compression" && accepts.includes("gzip") && !accepts.includes("gzip;q=0"));
     const { origin } = request.headers;
     response.writeHead(200, {
       "content-type": defect === "wrong-content-type" ? "text/plain" : "text/event-stream",
       "cache-control": "private, no-cache, no-store, no-transform",
       "x-accel-buffering": "no",
-      ...(zipped ? { "content-encoding": "gzip" } : {}),
+      ...(isZipped ? { "content-encoding": "gzip", vary: "accept-encoding" } : {}),
       ...(defect === "allows-any-origin" && origin
         ? { "access-control-allow-origin": origin, "access-control-allow-credentials": "true" }
         : {}),
+      ...headers,
     });
     response.flushHeaders();
-    if (request.method === "HEAD") return;
-    const body = zipped
-      ? createGzip(defect === "unflushed-compression" ? {} : { flush: constants.Z_SYNC_FLUSH })
-      : response;
-    if (body !== response) (body as ReturnType<typeof createGzip>).pipe(response);
+    if (request.method === "HEAD") return undefined;
+    const channel = responseChannel(response, { isZipped, defect });
+    await serveOn(channel, query, request.headers["last-event-id"]);
+    return channel;
+  };
 
-    const company = query.get("companyId") ?? "";
+  /** The same over a WebSocket. */
+  const openSocket = async (socket: WebSocket, request: IncomingMessage, query: URLSearchParams) => {
+    const channel = socketChannel(socket, defect);
+    if (defect === "socket-ignores-cursor") query.delete("lastEventId");
+    const header = defect === "socket-ignores-cursor" ? undefined : request.headers["last-event-id"];
+    await serveOn(channel, query, header);
+    return channel;
+  };
+
+  const serveOn = async (channel: Channel, query: URLSearchParams, header: string | string[] | undefined) => {
     const client: Client = {
-      company,
-      response,
-      write: (text) => {
-        if (defect !== "buffers") return body.write(text);
-        client.held += text;
-        if (client.held.length < 64_000) return true;
-        const all = client.held;
-        client.held = "";
-        return body.write(all);
-      },
+      company: query.get("companyId") ?? "",
+      channel,
+      write: channel.write,
       types: query.has("types") ? new Set(query.get("types")?.split(",")) : undefined,
       wholeEvents: query.get("format") === "cloudevents",
       dropsOldest: query.get("overflow") === "drop-oldest",
       position: 0,
       blocked: false,
-      held: "",
     };
     if (defect !== "retry-missing") client.write("retry: 3000\n\n");
     else client.write(": hello\n\n");
-    body.on("drain", () => {
+    channel.onDrain(() => {
       client.blocked = false;
       if (clients.has(client)) serve(client);
       serveAll();
     });
-    if (defect !== "forgets-clients-never") response.once("close", () => clients.delete(client));
-    await join(client, request.headers["last-event-id"], query.get("lastEventId"));
+    if (defect !== "forgets-clients-never") channel.onClose(() => clients.delete(client));
+    await join(client, header, query.get("lastEventId"));
   };
 
   const beat = () => {
     for (const client of clients) if (!client.blocked) client.write(":heartbeat\n\n");
   };
 
-  return { clients, publish, open, beat };
+  return { clients, publish, open, openSocket, beat };
 }
