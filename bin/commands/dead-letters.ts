@@ -5,7 +5,7 @@ import { type Replayed, replay } from "../../bridge/replay.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { quote } from "../../functions/core/ids.ts";
 import type { DeadLetters, StoredDeadLetter } from "../../functions/ports/dead-letters.ts";
-import { openStore, type Store } from "../../functions/runtimes/node/open-store.ts";
+import { isEmbedded, openStore, type Store } from "../../functions/runtimes/node/open-store.ts";
 import { readBridgeFile } from "../bridge-file.ts";
 import {
   type Context,
@@ -134,11 +134,11 @@ async function* pages(deadLetters: DeadLetters, after?: string): AsyncGenerator<
 
 /** Nothing is made: where no store is, the settings are not those of the bridge. */
 async function openLetters({ settings, logger }: Pick<Context, "settings" | "logger">): Promise<Store> {
-  const { REDIS_URL, DATA_DIR } = settings;
-  if (REDIS_URL === undefined && !holdsStore(DATA_DIR)) {
+  const { DATA_DIR } = settings;
+  if (isEmbedded(settings) && !holdsStore(DATA_DIR)) {
     throw new MillraceError(
       "invalid-settings",
-      `Cannot read the dead letters: there is no store in DATA_DIR ${quote(DATA_DIR)}, expected the DATA_DIR or the REDIS_URL of the bridge`,
+      `Cannot read the dead letters: there is no store in DATA_DIR ${quote(DATA_DIR)}, expected the DATA_DIR, REDIS_URL or UPSTASH_REDIS_REST_URL of the bridge`,
     );
   }
   return openStore({ settings, logger });

@@ -11,7 +11,7 @@ import { isLoopback, type Settings } from "../../functions/core/settings.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
 import { authority } from "../../functions/runtimes/node/host.ts";
 import { openAuthenticator } from "../../functions/runtimes/node/open-authenticator.ts";
-import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
+import { isEmbedded, openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { startServer } from "../../functions/runtimes/node/server.ts";
 import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
 import { buildPages } from "../../web/build.ts";
@@ -66,10 +66,7 @@ export async function runUp(
   await using store = await openStore({ settings, logger });
   if (!(await whenUp(store, signal))) return;
   const { log, deadLetters } = store;
-  logger.info(
-    {},
-    `Events are kept ${settings.REDIS_URL === undefined ? `in ${settings.DATA_DIR}` : "in Redis"}`,
-  );
+  logger.info({}, `Events are kept ${isEmbedded(settings) ? `in ${settings.DATA_DIR}` : "in Redis"}`);
   await using broker = await openBroker(settings, logger);
   const address = authority(settings.HOST, broker.tcpPort);
   let stats = () => [] as ReturnType<ReturnType<typeof startBridge>["stats"]>;

@@ -7,6 +7,7 @@ import { probeIbmMq } from "../../bridge/probes/ibm-mq.ts";
 import { probeNats } from "../../bridge/probes/nats.ts";
 import { probeRabbitMq } from "../../bridge/probes/rabbitmq.ts";
 import { probeRedisPubSub } from "../../bridge/probes/redis-pubsub.ts";
+import { connectRedisRest } from "../../functions/adapters/redis-connection-rest.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import type { Settings } from "../../functions/core/settings.ts";
 import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
@@ -20,10 +21,29 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export function settingsProbes(settings: Settings, sources: readonly SourceConfig[]): Probe[] {
   return [
-    settings.REDIS_URL === undefined ? dataDir(settings.DATA_DIR) : redis(settings.REDIS_URL),
+    store(settings),
     ...sources.filter(({ enabled }) => enabled).map(source),
     ...(settings.JWKS_URL === undefined ? [] : [jwks(settings.JWKS_URL)]),
   ];
+}
+
+function store(settings: Settings): Probe {
+  const { REDIS_URL, UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = settings;
+  if (REDIS_URL !== undefined) return redis(REDIS_URL);
+  return url !== undefined && token !== undefined ? redisRest(url, token) : dataDir(settings.DATA_DIR);
+}
+
+function redisRest(url: string, token: string): Probe {
+  return {
+    what: `Redis over REST ${url}`,
+    next: "start millrace redis-rest there, or correct UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN",
+    async run() {
+      await using connection = connectRedisRest({ url, token, logger: silent });
+      // What every read and append is: a token that may only read is let in, and may run none.
+      await connection.script("return 1", [], []);
+      return "answers, and runs scripts";
+    },
+  };
 }
 
 function redis(url: string): Probe {

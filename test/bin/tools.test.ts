@@ -11,6 +11,7 @@ import { jwtVerify } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { maskUrls } from "../../functions/core/mask-urls.ts";
 import { freePort } from "../support/process.ts";
+import { startRedisRest } from "../support/redis-rest.ts";
 import { missing, startNats, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 import { cli, FREE_PORTS, JWT_SECRET, startCli, temporaryFolder } from "./cli.ts";
@@ -170,6 +171,29 @@ describe("millrace doctor", () => {
     for (const line of lines)
       expect(line).toMatch(/^FAIL {2}.*(ECONNREFUSED|connection refused).*\. Next: \S/);
     expect(stdout).not.toContain("hunter2");
+  });
+
+  it("asks Redis over REST for what reads and appends need, and says when the token may not", async (context) => {
+    const reason = missing("redis-server");
+    if (reason) context.skip(reason);
+    await using redis = await startRedis();
+    await using gateway = await startRedisRest(redis.url);
+    const doctor = async (token: string) => {
+      const { code, stdout } = await cli(["doctor"], {
+        UPSTASH_REDIS_REST_URL: gateway.url,
+        UPSTASH_REDIS_REST_TOKEN: token,
+      });
+      expect(stdout).not.toContain(token);
+      return { code, stdout };
+    };
+    expect(await doctor(gateway.token)).toEqual({
+      code: 0,
+      stdout: expect.stringContaining(`ok    Redis over REST ${gateway.url}: answers, and runs scripts`),
+    });
+    expect(await doctor(gateway.readonlyToken)).toEqual({
+      code: 1,
+      stdout: expect.stringMatching(/^FAIL {2}Redis over REST .*NOPERM/m),
+    });
   });
 
   it("says once what is wrong with several sources alike", async () => {

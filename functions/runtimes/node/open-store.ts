@@ -78,6 +78,14 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
   return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
+/** Whether these settings keep the store in DATA_DIR: no Redis is named, over RESP or REST. */
+export function isEmbedded({
+  REDIS_URL,
+  UPSTASH_REDIS_REST_URL,
+}: Pick<Settings, "REDIS_URL" | "UPSTASH_REDIS_REST_URL">): boolean {
+  return REDIS_URL === undefined && UPSTASH_REDIS_REST_URL === undefined;
+}
+
 async function openRedis(
   { REDIS_URL, UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token }: StoreOptions["settings"],
   logger: Logger,
