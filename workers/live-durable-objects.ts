@@ -45,15 +45,14 @@ export function createDurableObjectsLive(options: DurableObjectsLiveOptions): Li
   return {
     async open({ raw }, wanted, headers) {
       const company = companyOf(wanted);
-      const most =
-        (wanted.kind === "updates" ? wanted.maxConnections : undefined) ?? maxConnectionsPerCompany;
+      const most = wanted.maxConnections ?? maxConnectionsPerCompany;
       // Views over all companies are few, and are one Durable Object's.
       const shards = company === undefined ? 1 : Math.max(1, Math.ceil(most / shardConnections));
       const first = Math.min(rooms.first(company), shards - 1);
       for (let at = 0; at < shards; at++) {
         const shard = (first + at) % shards;
         const room = Math.min(shardConnections, most - shard * shardConnections);
-        const asked = wanted.kind === "updates" ? { ...wanted, maxConnections: room } : wanted;
+        const asked = { ...wanted, maxConnections: room };
         const response = await ask(
           hubName(company, shard),
           { kind: "open", wanted: asked, headers },

@@ -1,6 +1,7 @@
 /** `millrace token`: a development JWT, signed with the server's own secret. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { SignJWT } from "jose";
+import { LONGEST_TOKEN_MS } from "../../functions/core/access-rule.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { parseCompanyId } from "../../functions/core/ids.ts";
 import { readSettings, type Settings } from "../../functions/core/settings.ts";
@@ -56,8 +57,10 @@ async function mintToken(
 function duration(text: string): number {
   const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
   const seconds = Number(amount) * SECONDS[unit as keyof typeof SECONDS];
-  if (seconds > 0) return seconds;
-  throw new InvalidArgumentError("Expected a time such as 90s, 15m, 8h or 7d.");
+  if (seconds > 0 && seconds * 1000 <= LONGEST_TOKEN_MS) return seconds;
+  throw new InvalidArgumentError(
+    "Expected a time such as 90s, 15m, 8h or 7d, at most 366d: a server takes no longer token.",
+  );
 }
 
 export function addTokenCommand(program: Command): void {

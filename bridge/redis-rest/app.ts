@@ -63,7 +63,9 @@ export function createRedisRestApp(deps: RedisRestDeps): Hono<Env> {
         405,
       );
     }
-    if (/\?(?:.*&)?_token=/.test(targetOf(c))) {
+    const target = targetOf(c);
+    const at = target.indexOf("?");
+    if (at >= 0 && /[?&]_token=/.test(target.slice(at))) {
       const why = "URLs are logged on their way, expected the header Authorization: Bearer <token>";
       return answer(c, { error: `ERR Cannot take a token from the URL: ${why}` }, 400);
     }
@@ -141,6 +143,11 @@ async function openStream(
   if (c.req.method === "HEAD") {
     c.header("allow", "GET, POST, PUT");
     return answer(c, { error: "ERR Method HEAD is not allowed: expected GET, POST or PUT" }, 405);
+  }
+  // HTTP/1.1 pipelining: it would hold a place, and nobody would read it until what is before it has ended.
+  if (outgoing.socket === null) {
+    const expected = "expected a connection on which nothing else is under way";
+    return answer(c, { error: `ERR Cannot ${route} behind another answer: ${expected}` }, 400);
   }
   if (isStopping()) return answer(c, { error: "ERR this instance is about to stop, try again" }, 503);
   let isOpen: boolean;

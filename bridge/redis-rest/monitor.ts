@@ -14,7 +14,10 @@ export interface Monitor extends AsyncDisposable {
 /** While it is open. */
 interface Session {
   readonly link: RedisLink;
+  /** Those that were told that they are let in. */
   readonly streams: Set<SseStream>;
+  /** Those that were not. */
+  readonly waiting: Set<SseStream>;
 }
 
 export function createMonitor(url: string, streams: SseStreams, logger: Logger): Monitor {
@@ -31,6 +34,7 @@ export function createMonitor(url: string, streams: SseStreams, logger: Logger):
   const start = (): Session => {
     const own: Session = {
       streams: new Set(),
+      waiting: new Set(),
       link: openRedisLink({
         url,
         logger,
@@ -50,20 +54,27 @@ export function createMonitor(url: string, streams: SseStreams, logger: Logger):
 
   return {
     async open(response) {
+      let left = () => {};
+      const stream = streams.add(response, () => left());
+      if (stream === undefined) return false;
+      // Only now: a connection that nobody gets would be nobody's to end.
       session ??= start();
       const own = session;
-      const leave = () => {
-        own.streams.delete(stream!);
-        if (own.streams.size === 0 && session === own) close(own);
+      own.waiting.add(stream);
+      left = () => {
+        own.waiting.delete(stream);
+        own.streams.delete(stream);
+        if (own.waiting.size + own.streams.size === 0 && session === own) close(own);
       };
-      const stream = streams.add(response, leave);
-      if (stream === undefined) return false;
       try {
         await own.link.connected();
       } catch (error) {
+        // The last of them has gone, and nobody reads this.
+        if (!own.waiting.has(stream)) return true;
         close(own);
         throw error;
       }
+      if (!own.waiting.delete(stream)) return true;
       stream.open(HELLO);
       own.streams.add(stream);
       return true;

@@ -47,8 +47,16 @@ const BLOCK_OPTION = new Set(["xread", "xreadgroup"]);
 const OPTION_ARGUMENTS: Readonly<Record<string, number>> = { count: 1, group: 2 };
 /** Change nothing, though not flagged `readonly`: that is for commands with keys. */
 const HARMLESS = new Set(["ping", "echo", "time"]);
-/** Not for the read-only token: each may look at every key there is (Upstash, REST API, "Security and Authentication"). */
-const COSTLY_READS = new Set(["keys", "scan"]);
+const READ_ONLY_SCRIPTS = ["eval_ro", "evalsha_ro", "fcall_ro"];
+/**
+ * Not for the read-only token: the first two may look at every key there is (Upstash, REST API, "Security and Authentication"), a script
+ * may never end, and the last takes the product of two values' lengths.
+ */
+const COSTLY_READS = new Set(["keys", "scan", ...READ_ONLY_SCRIPTS, "lcs"]);
+/** With a negative count each gives as many members as it says, however few there are: neither for it. */
+const RANDOM_READS = new Set(["srandmember", "hrandfield", "zrandmember"]);
+/** Run code of the client. */
+const SCRIPTS = new Set(["eval", "evalsha", "fcall", ...READ_ONLY_SCRIPTS]);
 
 /** From the reply of COMMAND: Redis 6 gives seven members an entry, Redis 7 ten, the last of them subcommands of the same form. */
 export function readCommandTable(reply: unknown): CommandTable {
@@ -84,11 +92,20 @@ export function judge(table: CommandTable, command: Command, access: Access): Ve
   const mayRun =
     access === "write" ||
     HARMLESS.has(name) ||
-    (facts.flags.has("readonly") && !facts.flags.has("write") && !COSTLY_READS.has(name));
+    (facts.flags.has("readonly") && !facts.flags.has("write") && !isCostly(name, command));
   if (mayRun) return { command };
   return {
     error: `NOPERM this user has no permissions to run the '${shown(name)}' command: the token is the read-only one`,
   };
+}
+
+/** Whether it runs a script or a function. */
+export function isScript(command: Command): boolean {
+  return SCRIPTS.has(wordOf(command[0]));
+}
+
+function isCostly(name: string, command: Command): boolean {
+  return COSTLY_READS.has(name) || (RANDOM_READS.has(name) && wordOf(command[2]).startsWith("-"));
 }
 
 function reasonAgainst(

@@ -5,8 +5,10 @@ import type { ServerResponse } from "node:http";
 const PING_MS = 5_000;
 /** Milliseconds between two looks for silent streams: one timer for all of them. */
 const LOOK_MS = 1_000;
-/** Bytes one client may be behind before it is cut: times the streams, what slow clients can hold in memory. */
+/** Bytes one client may be behind before it is cut: of a channel's clients, all hold the same bytes. */
 const MAX_BEHIND_BYTES = 1024 * 1024;
+/** Milliseconds a client may take nothing of what waits for it: comments alone would take hours to put it too far behind. */
+const STALLED_MS = 60_000;
 
 const PING = Buffer.from(": ping\n\n");
 
@@ -33,24 +35,51 @@ export interface SseStreams extends Disposable {
   endAll(): void;
 }
 
+interface State {
+  quietSinceMs: number;
+  /** When some of what waits for the client was taken, or nothing waited. */
+  movedMs: number;
+  /** Bytes that waited at the last look, and were added since. */
+  behindBytes: number;
+  readonly response: ServerResponse;
+}
+
 /**
  * @param maxStreams Open at once.
  * @param onSlow Called when a client is cut for being slow.
+ * @param stalledMs Default 60,000.
  */
-export function createSseStreams(maxStreams: number, onSlow: () => void): SseStreams {
-  const streams = new Map<SseStream, { quietSinceMs: number }>();
-  const pingSilent = () => {
+export function createSseStreams(
+  maxStreams: number,
+  onSlow: () => void,
+  stalledMs: number = STALLED_MS,
+): SseStreams {
+  const streams = new Map<SseStream, State>();
+  const cut = (response: ServerResponse) => {
+    onSlow();
+    response.destroy();
+  };
+  const lookAt = (stream: SseStream, state: State, nowMs: number) => {
+    const { response } = state;
+    const behindBytes = response.writableLength;
+    if (behindBytes === 0 || behindBytes < state.behindBytes) state.movedMs = nowMs;
+    state.behindBytes = behindBytes;
+    if (nowMs - state.movedMs > stalledMs) cut(response);
+    else if (nowMs - state.quietSinceMs > PING_MS - LOOK_MS) stream.write(PING);
+  };
+  const lookAtAll = () => {
     const nowMs = performance.now();
-    for (const [stream, { quietSinceMs }] of streams) {
-      if (nowMs - quietSinceMs > PING_MS - LOOK_MS) stream.write(PING);
-    }
+    for (const [stream, state] of streams) lookAt(stream, state, nowMs);
   };
   let timer: NodeJS.Timeout | undefined;
 
   return {
     add(response, onGone) {
       if (streams.size >= maxStreams) return undefined;
-      const state = { quietSinceMs: Number.POSITIVE_INFINITY };
+      const state: State = {
+        quietSinceMs: Number.POSITIVE_INFINITY,
+        ...{ movedMs: performance.now(), behindBytes: 0, response },
+      };
       const stream: SseStream = {
         open(frame) {
           if (response.destroyed) return;
@@ -59,12 +88,9 @@ export function createSseStreams(maxStreams: number, onSlow: () => void): SseStr
         },
         write(frame) {
           if (response.destroyed || response.writableEnded) return;
-          if (response.writableLength > MAX_BEHIND_BYTES) {
-            onSlow();
-            response.destroy();
-            return;
-          }
+          if (response.writableLength > MAX_BEHIND_BYTES) return cut(response);
           response.write(frame);
+          state.behindBytes += frame.byteLength;
           state.quietSinceMs = performance.now();
         },
         end() {
@@ -72,7 +98,7 @@ export function createSseStreams(maxStreams: number, onSlow: () => void): SseStr
         },
       };
       streams.set(stream, state);
-      timer ??= setInterval(pingSilent, LOOK_MS);
+      timer ??= setInterval(lookAtAll, LOOK_MS);
       response.once("close", () => {
         streams.delete(stream);
         if (streams.size === 0) {

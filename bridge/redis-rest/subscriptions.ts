@@ -114,9 +114,12 @@ export function openSubscriptions(url: string, streams: SseStreams, logger: Logg
     async open(kind, name, response) {
       const client = link.current();
       const key = `${kind} ${name}`;
-      const topic = topics.get(key) ?? createTopic(kind, name, client);
-      const stream = streams.add(response, () => leave(key, kind, name, topic, stream!));
+      let left = () => {};
+      const stream = streams.add(response, () => left());
       if (stream === undefined) return false;
+      // Only now: a subscription that nobody gets would be nobody's to end.
+      const topic = topics.get(key) ?? createTopic(kind, name, client);
+      left = () => leave(key, kind, name, topic, stream);
       topics.set(key, topic);
       topic.waiting.add(stream);
       if (topic.isConfirmed) {

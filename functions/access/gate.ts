@@ -3,7 +3,7 @@ import { bearerToken, unauthorized } from "../core/bearer.ts";
 import { formatCookie, readCookie } from "../core/cookie.ts";
 import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
-import { mayRead, type Principal } from "../core/principal.ts";
+import { mayRead as isOfIts, type Principal } from "../core/principal.ts";
 import { mayBeTicket, openToken, TICKET_MS, ticketId } from "../core/ticket.ts";
 import type { Authenticator } from "../ports/authenticator.ts";
 import type { Gate } from "../ports/gate.ts";
@@ -67,8 +67,9 @@ export function createGate({ authenticator, copy, tickets }: GateOptions): Gate 
       const cookie = isSafe ? readCookie(request.url, request.headers.get("cookie")) : undefined;
       return { principal: await verify(cookie), headers: {} };
     },
+    mayRead: (principal, company) => isOfIts(principal, company) && !copy.isRevokedFor(principal, company),
     permit(principal, company) {
-      if (!mayRead(principal, company)) {
+      if (!isOfIts(principal, company)) {
         throw new MillraceError("forbidden", "You can only stream events for your own company");
       }
       if (copy.isRevokedFor(principal, company)) {

@@ -2,7 +2,7 @@
  * An instance's copy of the rules about access: read once, then kept current by what is announced, so that letting a client in costs no
  * command. It is let go of a minute after it was last needed: an idle instance costs nothing.
  *
- * It fails closed only where there never was a copy. While the store is away later, the last one stands: no event arrives either that
+ * It fails closed only where there is no copy, which a request that asked for it has for a minute. While the store is away later, the last one stands: no event arrives either that
  * it could let the wrong reader have. When the store is back, everything is read anew.
  */
 import type { AccessRule, Renewal } from "../core/access-rule.ts";
@@ -10,7 +10,7 @@ import { backoffMs, sleep } from "../core/backoff.ts";
 import { describeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { AccessRules, AccessWatcher } from "../ports/access-rules.ts";
-import { createRuleSet, type RuleSet, type RulesView } from "./rule-set.ts";
+import { createRuleSet, type RuleSet, type RulesView, viewOf } from "./rule-set.ts";
 
 /** Milliseconds the copy is kept current after it was last needed. */
 const LINGER_MS = 60_000;
@@ -28,10 +28,11 @@ export interface RulesCopy extends RulesView, Disposable {
    * have changed.
    */
   hold(watcher: AccessWatcher): () => void;
+  /** Undefined: not read yet; who holds it is told `restored` when it is. */
+  current(): RuleSet | undefined;
 }
 
 export function createRulesCopy({ rules, logger, lingerMs = LINGER_MS }: RulesCopyOptions): RulesCopy {
-  const nothing = createRuleSet();
   const disposed = new AbortController();
   const holders = new Set<AccessWatcher>();
   let current: Watching | undefined;
@@ -64,10 +65,10 @@ export function createRulesCopy({ rules, logger, lingerMs = LINGER_MS }: RulesCo
 
   const linger = () => {
     if (lingering !== undefined || holders.size > 0 || current === undefined) return;
-    const waitMs = Math.max(0, neededAtMs + lingerMs - Date.now());
+    const waitMs = Math.max(0, neededAtMs + lingerMs - performance.now());
     lingering = setTimeout(() => {
       lingering = undefined;
-      if (Date.now() - neededAtMs >= lingerMs && holders.size === 0) letGo();
+      if (performance.now() - neededAtMs >= lingerMs && holders.size === 0) letGo();
       else linger();
     }, waitMs);
   };
@@ -89,11 +90,11 @@ export function createRulesCopy({ rules, logger, lingerMs = LINGER_MS }: RulesCo
     isInsisting = false;
   };
 
-  const set = () => current?.rules() ?? nothing;
+  const rulesNow = () => current?.rules();
 
   return {
     async ready() {
-      neededAtMs = Date.now();
+      neededAtMs = performance.now();
       await watching().started;
       linger();
     },
@@ -102,13 +103,12 @@ export function createRulesCopy({ rules, logger, lingerMs = LINGER_MS }: RulesCo
       if (current?.rules() === undefined && !isInsisting) void insist();
       return () => {
         if (!holders.delete(watcher)) return;
-        neededAtMs = Date.now();
+        neededAtMs = performance.now();
         linger();
       };
     },
-    isRevoked: (principal) => set().isRevoked(principal),
-    isRevokedFor: (principal, company) => set().isRevokedFor(principal, company),
-    features: (company) => set().features(company),
+    current: rulesNow,
+    ...viewOf(rulesNow),
     [Symbol.dispose]() {
       disposed.abort();
       holders.clear();

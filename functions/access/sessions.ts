@@ -9,11 +9,11 @@ import type { RulesCopy } from "./rules-copy.ts";
 const ASK_MS = 60_000;
 /** Milliseconds between two looks at all sessions, at least: so many are looked at some times a second, not once each. */
 const LOOK_MS = 250;
-/** The longest a timer takes (HTML, timers: a signed 32-bit number of milliseconds). */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** Milliseconds between two looks, at most, while a session has an end: a clock that is set is noticed, which no timer does by itself. */
+const MAX_SLEEP_MS = 30_000;
 
 export interface SessionsOptions {
-  readonly copy: Pick<RulesCopy, "hold" | "isRevoked" | "isRevokedFor" | "features">;
+  readonly copy: Pick<RulesCopy, "hold" | "current">;
   readonly logger: Logger;
 }
 
@@ -30,6 +30,7 @@ export function createSessions({ copy, logger }: SessionsOptions): Sessions {
   const sessions = new Map<string, Open>();
   let release: (() => void) | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  /** By `performance.now()`, both. */
   let timerAtMs = Number.POSITIVE_INFINITY;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -49,11 +50,14 @@ export function createSessions({ copy, logger }: SessionsOptions): Sessions {
   /** Ends it when it may not go on. */
   const check = (session: Open) => {
     const { principal, scope } = session;
+    const rules = copy.current();
     if (Date.now() >= endMs(principal)) end(session, "expired");
-    else if (copy.isRevoked(principal)) end(session, "revoked");
+    // Let in by another instance's copy: everybody is checked when this one is read.
+    else if (rules === undefined) return;
+    else if (rules.isRevoked(principal)) end(session, "revoked");
     else if (scope === undefined) return;
-    else if (copy.isRevokedFor(principal, scope)) end(session, "revoked");
-    else if (!copy.features(scope).streaming) end(session, "disabled");
+    else if (rules.isRevokedFor(principal, scope)) end(session, "revoked");
+    else if (!rules.features(scope).streaming) end(session, "disabled");
   };
   const checkAll = () => {
     for (const session of sessions.values()) check(session);
@@ -69,7 +73,7 @@ export function createSessions({ copy, logger }: SessionsOptions): Sessions {
   const look = () => {
     timer = undefined;
     const nowMs = Date.now();
-    lookedAtMs = nowMs;
+    lookedAtMs = performance.now();
     let nextMs = Number.POSITIVE_INFINITY;
     for (const session of sessions.values()) {
       if (dueMs(session) <= nowMs) {
@@ -86,11 +90,13 @@ export function createSessions({ copy, logger }: SessionsOptions): Sessions {
 
   const lookAt = (dueAtMs: number) => {
     if (dueAtMs === Number.POSITIVE_INFINITY || sessions.size === 0) return;
-    const atMs = Math.max(dueAtMs, lookedAtMs + LOOK_MS);
-    if (timer !== undefined && timerAtMs <= atMs) return;
+    const steadyMs = performance.now();
+    const dueInMs = Math.min(dueAtMs - Date.now(), MAX_SLEEP_MS);
+    const waitMs = Math.max(dueInMs, lookedAtMs + LOOK_MS - steadyMs, 0);
+    if (timer !== undefined && timerAtMs <= steadyMs + waitMs) return;
     clearTimeout(timer);
-    timerAtMs = atMs;
-    timer = setTimeout(look, Math.min(Math.max(atMs - Date.now(), 0), MAX_TIMER_MS));
+    timerAtMs = steadyMs + waitMs;
+    timer = setTimeout(look, waitMs);
   };
 
   const renew = ({ connection, principal }: Renewal) => {

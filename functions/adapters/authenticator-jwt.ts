@@ -4,6 +4,7 @@
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import * as z from "zod";
+import { LONGEST_TOKEN_MS } from "../core/access-rule.ts";
 import { unauthorized } from "../core/bearer.ts";
 import { describeError, MillraceError } from "../core/errors.ts";
 import { type CompanyId, isCompanyId } from "../core/ids.ts";
@@ -30,9 +31,7 @@ export interface JwtOptions {
 const CLOCK_TOLERANCE_SECONDS = 5;
 /** Milliseconds to wait for the keys: a stream's client waits that long. */
 const JWKS_TIMEOUT_MS = 3_000;
-/** The last moment a `Date` can name. */
-const END_OF_TIME_MS = 8.64e15;
-/** Characters of a `sub` at most: a revocation keeps it in the store for good. */
+/** Characters of a `sub` at most: a revocation keeps it in the store for a year. */
 const MAX_SUBJECT_CHARS = 256;
 /** What a token may be to blame for; anything else is wrong with the keys. */
 const TOKEN_FAULTS = [errors.JWKSNoMatchingKey, errors.JWKSMultipleMatchingKeys, errors.JOSENotSupported];
@@ -51,7 +50,8 @@ const CLAIMS = z.object({
 /**
  * A token needs `exp`, and names its companies by `companyId` or `companies`; only one with the role
  * `ops` may name none, and then it may read no company's events. A claim of another form makes the token worthless, and so does an `iat`
- * to come: such a token would outlive its revocation.
+ * to come: such a token would outlive its revocation. So would one that is good for longer than LONGEST_TOKEN_MS from its `iat`, or from now on
+ * where it has none.
  * @throws MillraceError `invalid-settings` unless exactly one source of keys is given.
  */
 export function createJwtAuthenticator(options: JwtOptions): Authenticator {
@@ -82,18 +82,21 @@ export function createJwtAuthenticator(options: JwtOptions): Authenticator {
   };
 }
 
-function principalOf({ exp, iat = 0, sub, companyId, companies, roles }: z.output<typeof CLAIMS>): Principal {
+function principalOf({ exp, iat, sub, companyId, companies, roles }: z.output<typeof CLAIMS>): Principal {
   const named = new Set(companies);
   if (companyId !== undefined) named.add(companyId);
   if (named.size === 0 && !roles.includes("ops")) throw unauthorized();
-  if (iat * 1000 > Date.now() + CLOCK_TOLERANCE_SECONDS * 1000) throw unauthorized();
+  const nowMs = Date.now();
+  if ((iat ?? 0) * 1000 > nowMs + CLOCK_TOLERANCE_SECONDS * 1000) throw unauthorized();
+  if (exp * 1000 - (iat === undefined ? nowMs : iat * 1000) > LONGEST_TOKEN_MS) throw unauthorized();
   return {
     subject: sub,
     companies: [...named],
     roles,
-    issuedAtMs: iat * 1000,
+    // By an issuer whose clock is ahead, as of now: what is open under it is reached by whatever is decided from now on.
+    issuedAtMs: Math.min((iat ?? 0) * 1000, nowMs),
     // With the tolerance, or a token let in by it would be sent away at once, to come back with it.
-    expiresAtMs: Math.min((exp + CLOCK_TOLERANCE_SECONDS) * 1000, END_OF_TIME_MS),
+    expiresAtMs: (exp + CLOCK_TOLERANCE_SECONDS) * 1000,
   };
 }
 

@@ -1,14 +1,14 @@
 /** DeadLetters in one Redis stream, and beside it how many bytes they have. */
 import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
-import { MAX_DEAD_LETTER_BYTES, MAX_DEAD_LETTERS } from "../core/limits.ts";
+import { MAX_APPEND_CHARS, MAX_DEAD_LETTER_BYTES, MAX_DEAD_LETTERS } from "../core/limits.ts";
 import type { DeadLetter, DeadLetters, StoredDeadLetter } from "../ports/dead-letters.ts";
 import type { RedisConnection, RedisReply } from "../ports/redis-connection.ts";
 
 /** One cluster slot. No log has keys of these names. */
 const KEYS = ["millrace:{dead-letters}", "millrace:{dead-letters}:bytes"];
 const [KEY] = KEYS as [string, string];
-/** Letters put by one call of the script (Lua: values `unpack` gives are no limit here, the size of a command is). */
+/** Letters put by one call of the script, of at most MAX_APPEND_CHARS: a command, and a request over REST, have a size. */
 const PUT_LETTERS = 100;
 
 /** KEYS: letters, bytes. ARGV: letters kept at most, bytes kept at most, letters. */
@@ -50,10 +50,20 @@ export function createRedisDeadLetters({
 }): DeadLetters {
   return {
     async put(letters) {
-      for (let from = 0; from < letters.length; from += PUT_LETTERS) {
-        const texts = letters.slice(from, from + PUT_LETTERS).map((letter) => JSON.stringify(letter));
+      let texts: string[] = [];
+      let chars = 0;
+      const flush = async () => {
+        if (texts.length === 0) return;
         await redis.script(PUT_SCRIPT, KEYS, [String(maxLetters), String(maxBytes), ...texts]);
+        [texts, chars] = [[], 0];
+      };
+      for (const letter of letters) {
+        const text = JSON.stringify(letter);
+        if (texts.length === PUT_LETTERS || chars + text.length > MAX_APPEND_CHARS) await flush();
+        texts.push(text);
+        chars += text.length;
       }
+      await flush();
     },
     async list({ after = "0-0", limit }) {
       const start = `(${streamId(after)}`;

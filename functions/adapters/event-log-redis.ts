@@ -9,7 +9,7 @@ import { follow } from "../core/follow.ts";
 import type { CompanyId } from "../core/ids.ts";
 import {
   LOOK_BACK_EVENTS,
-  MAX_APPEND_BYTES,
+  MAX_APPEND_CHARS,
   MAX_APPEND_EVENTS,
   MAX_COUNTED_TYPES,
   MAX_LOG_EVENTS,
@@ -59,7 +59,7 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
   const listed = new Set<CompanyId>();
   const dayStarts = () => localDayStarts(Date.now(), timeZone).map(String);
 
-  /** At most MAX_APPEND_EVENTS events of one company, and MAX_APPEND_BYTES. */
+  /** At most MAX_APPEND_EVENTS events of one company, and MAX_APPEND_CHARS. */
   const appendChunk = async (company: CompanyId, events: readonly MillraceEvent[]) => {
     const { events: entries, meta, seen, total, today, minutes, seconds, wake } = logKeys(company);
     const list = () => redis.command(["SADD", COMPANIES, company]);
@@ -163,7 +163,8 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
       };
     },
     async ping() {
-      await redis.command(["PING"]);
+      // What every read needs, and a token that may only read has not.
+      await redis.script("return 1", [], []);
     },
     async [Symbol.asyncDispose]() {
       disposed.abort();
@@ -177,7 +178,7 @@ function endOfChunk(events: readonly MillraceEvent[], of: readonly number[], fro
   let to = from;
   for (let chars = 0; to < most; to++) {
     chars += events[of[to]!]!.data.length;
-    if (to > from && chars > MAX_APPEND_BYTES) break;
+    if (to > from && chars > MAX_APPEND_CHARS) break;
   }
   return to;
 }

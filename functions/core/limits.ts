@@ -49,5 +49,5 @@ export const MAX_DEAD_LETTERS = 100_000;
 export const MAX_DEAD_LETTER_BYTES = 256 * 1024 * 1024;
 /** Milliseconds a client waits before it reconnects, unless told otherwise: the least that spreads a storm of reconnects a little. */
 export const RETRY_MS = 3_000;
-/** Rules about access kept: an instance reads them all when it is first asked (some 100 ms), and keeps them in memory (some 10 MiB). */
+/** Rules about access kept, half of them revocations and half features: an instance reads them all when it is first asked (some 100 ms), and keeps them in memory (some 10 MiB). */
 export const MAX_ACCESS_RULES = 50_000;

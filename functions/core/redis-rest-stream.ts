@@ -33,7 +33,7 @@ export interface RedisRestStream {
   close(reason: string): void;
 }
 
-/** Why there is no stream. `unsupported`: this server has no SUBSCRIBE; `refused`: it does not let us in; `unavailable`: perhaps later. */
+/** Why there is no stream. `unsupported`: this server has no SUBSCRIBE, or none left; `refused`: it does not let us in; `unavailable`: perhaps later. */
 export interface NoRedisRestStream {
   readonly kind: "unsupported" | "refused" | "unavailable";
   readonly reason: string;
@@ -128,8 +128,8 @@ async function readLines(
 
 function kindOf(status: number): NoRedisRestStream["kind"] {
   if (status === 401 || status === 403) return "refused";
-  // 200 that is no event stream: a server that took it for a command.
-  return [200, 400, 404, 405, 501].includes(status) ? "unsupported" : "unavailable";
+  // 200 that is no event stream: a server that took it for a command. 429: commands may still be let in.
+  return [200, 400, 404, 405, 429, 501].includes(status) ? "unsupported" : "unavailable";
 }
 
 /** The `error` of a JSON answer. */

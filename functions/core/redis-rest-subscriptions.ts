@@ -15,23 +15,27 @@ export interface RedisRestTimes {
   readonly heartbeatMs: number;
   /**
    * A server that sends none (Upstash) may be silent because nothing happens, or because the stream has stalled: after so long the log
-   * is read, then after twice as long, up to `maxLookMs`. Over 5 s, so that a first comment comes before the first look.
+   * is read, then after twice as long, up to `maxLookMs`. Over 5 s, so that comments come before the first look.
    */
   readonly lookMs: number;
   readonly maxLookMs: number;
   /** Such a stream is opened anew after so much silence: otherwise a stalled one would be read in looks for ever. */
   readonly reopenMs: number;
-  /** Between two reads, on average, where the server has no SUBSCRIBE. */
+  /** Between two reads, on average, where the server has no SUBSCRIBE; a handler may want less. */
   readonly pollMs: number;
-  /** After so long of these, SUBSCRIBE is tried again: a gateway may have been replaced. */
+  /**
+   * SUBSCRIBE is tried again after about a second of these, then after twice as long, up to `pollForMs`: a proxy may have said 404 while a
+   * gateway was replaced, or another stream has ended.
+   */
   readonly pollForMs: number;
   /** Between tries to open a stream again, at most. */
   readonly maxBackoffMs: number;
 }
 
 /**
- * Redis commands a company with clients costs while nothing happens: none over a server that sends comments; over one that sends none
- * 240 reads and 60 SUBSCRIBEs an hour; polled, 3,600 reads an hour. The number of events and of clients does not enter.
+ * Redis commands a company with clients costs while nothing happens: none over a server that sends comments (which itself sends up to
+ * 720 PINGs an hour, for all companies together); over one that sends none 240 reads and 60 SUBSCRIBEs an hour; polled, 3,600 reads an
+ * hour. The number of events and of clients does not enter.
  */
 export const REDIS_REST_TIMES: RedisRestTimes = {
   deadlineMs: 5_000,
@@ -55,7 +59,15 @@ export interface RedisRestSubscriptionsOptions {
 interface Handler {
   message(payload: string): void;
   restored(): void;
+  readonly withinMs?: number;
 }
+
+/** Milliseconds of polling before SUBSCRIBE is tried again for the first time. */
+const FIRST_POLL_MS = 1_000;
+/** Milliseconds a stream lasts that was not refused in disguise: asked for as often, it costs what polling does. */
+const STEADY_MS = 1_000;
+/** Comments over one stream that make a server one that sends them: the first may be a greeting. */
+const COMMENTS = 2;
 
 interface Channel {
   readonly name: string;
@@ -81,7 +93,7 @@ export function createRedisRestSubscriptions({
   const server = new URL(url).host;
   const channels = new Map<string, Channel>();
   const running = new Set<Promise<void>>();
-  /** This server sends comments; known once one came. */
+  /** This server sends comments all the time, as far as is known. */
   let sendsComments = false;
   /** It has let us in: who changes the token later is waited for. */
   let wasLetIn = false;
@@ -99,8 +111,16 @@ export function createRedisRestSubscriptions({
     for (const handler of missed) handler.restored();
   };
 
+  /** Those that are polled: their number is no reason for a line each. */
+  const polled = new Set<Channel>();
+
   /** Until the stream has ended or was given up. */
-  const watch = async (channel: Channel, stream: RedisRestStream, look: { afterMs: number }) => {
+  const watch = async (
+    channel: Channel,
+    stream: RedisRestStream,
+    look: { afterMs: number },
+    comments: () => number,
+  ) => {
     let lookedMs = 0;
     while (!stream.ended.aborted) {
       const heardMs = stream.heardMs();
@@ -112,6 +132,8 @@ export function createRedisRestSubscriptions({
       }
       const silentMs = performance.now() - heardMs;
       if (sendsComments || silentMs >= times.reopenMs) {
+        // Another server may have taken its place.
+        if (comments() < COMMENTS) sendsComments = false;
         stream.close(`silent for ${Math.round(silentMs)} ms`);
       } else {
         lookedMs = performance.now();
@@ -121,10 +143,18 @@ export function createRedisRestSubscriptions({
     }
   };
 
-  const poll = async (channel: Channel) => {
-    const untilMs = performance.now() + times.pollForMs;
+  const pollDelayMs = ({ handlers }: Channel) => {
+    const withinMs = Math.min(
+      ...Array.from(handlers, (handler) => handler.withinMs ?? Number.POSITIVE_INFINITY),
+    );
+    // What is left is for the read itself.
+    return Math.min(jitter(times.pollMs), 0.75 * withinMs);
+  };
+
+  const poll = async (channel: Channel, forMs: number) => {
+    const untilMs = performance.now() + forMs;
     while (!channel.closing.signal.aborted && performance.now() < untilMs) {
-      await sleep(jitter(times.pollMs), channel.closing.signal);
+      await sleep(pollDelayMs(channel), channel.closing.signal);
       if (!channel.closing.signal.aborted) tellRestored(channel);
     }
   };
@@ -133,7 +163,9 @@ export function createRedisRestSubscriptions({
     const { signal } = channel.closing;
     const look = { afterMs: times.lookMs };
     let failures = 0;
+    let polls = 0;
     while (!signal.aborted) {
+      let comments = 0;
       const opened = await openRedisRestStream({
         ...{ url, token, channel: channel.name, deadlineMs: times.deadlineMs, signal },
         message(payload) {
@@ -141,28 +173,33 @@ export function createRedisRestSubscriptions({
           for (const handler of channel.handlers) handler.message(payload);
         },
         comment() {
-          sendsComments = true;
+          if (++comments === COMMENTS) sendsComments = true;
         },
       });
       if (signal.aborted) break;
       if (opened.kind === "open") {
         wasLetIn = true;
+        polls = 0;
+        polled.delete(channel);
         if (isLost) logger.info({ server }, "Wake-ups over REST are back");
         isLost = false;
         const upMs = performance.now();
         isUp(channel);
-        await watch(channel, opened, look);
+        await watch(channel, opened, look, () => comments);
         channel.up = pending();
         // One that ends at once, time and again, must not be asked without a pause.
-        failures = performance.now() - upMs > times.maxBackoffMs ? 0 : failures + 1;
+        failures = performance.now() - upMs > Math.min(STEADY_MS, times.maxBackoffMs) ? 0 : failures + 1;
         logger.debug({ server, reason: opened.ended.reason }, "A stream of wake-ups over REST has ended");
       } else if (opened.kind === "unsupported") {
-        logger.warn(
-          { server, reason: opened.reason },
-          "No SUBSCRIBE over REST, reading the log every second instead",
-        );
+        if (polled.size === 0) {
+          logger.warn(
+            { server, reason: opened.reason },
+            "No SUBSCRIBE over REST, reading the log every second instead",
+          );
+        }
+        polled.add(channel);
         isUp(channel);
-        await poll(channel);
+        await poll(channel, Math.min(jitter(FIRST_POLL_MS * 2 ** polls++), times.pollForMs));
         channel.up = pending();
         failures = 0;
         continue;
@@ -180,6 +217,7 @@ export function createRedisRestSubscriptions({
       }
       await sleep(backoffMs(failures, { maxMs: times.maxBackoffMs }), signal);
     }
+    polled.delete(channel);
     channel.up.reject(unavailable(server, "the subscription is closed"));
   };
 

@@ -165,10 +165,10 @@ export function createCounters(options: CountersOptions): Counters & Disposable 
     return oldest !== undefined;
   };
 
-  const refusal: Counters["refusal"] = (scope) => {
+  const refusal: Counters["refusal"] = (scope, maxConnections = options.maxConnectionsPerCompany) => {
     if (isDraining) return "draining";
     const open = views.get(scope)?.watchers.size ?? 0;
-    return open >= options.maxConnectionsPerCompany || !hasRoom(scope) ? "busy" : undefined;
+    return open >= maxConnections || !hasRoom(scope) ? "busy" : undefined;
   };
 
   return {

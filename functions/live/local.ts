@@ -111,7 +111,7 @@ export function createLocalLive(options: LocalLiveOptions): Live {
       const refused =
         wanted.kind === "updates"
           ? hub.refusal(wanted.company, wanted.maxConnections)
-          : counters.refusal(wanted.scope);
+          : counters.refusal(wanted.scope, wanted.maxConnections);
       if (refused !== undefined) return refused;
       return wanted.transport === "sse"
         ? overStream(request, wanted, headers)

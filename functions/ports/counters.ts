@@ -50,8 +50,8 @@ export interface CountersStats {
 }
 
 export interface Counters {
-  /** Why nobody may watch now; undefined: one may. */
-  refusal(scope: Scope): Refusal | undefined;
+  /** Why nobody may watch now; undefined: one may. `maxConnections`: watchers of that scope, default what the counters were made with. */
+  refusal(scope: Scope, maxConnections?: number): Refusal | undefined;
   /** Sends a snapshot as soon as there is one. Asks nobody: see `refusal`. */
   watch(request: WatchRequest): Membership;
   /** The feed as of now, at most a second old. @throws MillraceError `unavailable`. */

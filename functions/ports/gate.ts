@@ -21,6 +21,8 @@ export interface Admitted {
 export interface Gate {
   /** @throws MillraceError `invalid-input` for a JWT in the URL, `unauthorized`, `unavailable` when it cannot be told at the moment. */
   admit(request: Request, way: Way): Promise<Admitted>;
+  /** Whether it may read the company's events: one of its own, and not revoked for it. For an admitted principal. */
+  mayRead(principal: Principal, company: CompanyId): boolean;
   /** What the company may use. For an admitted principal. @throws MillraceError `forbidden` unless it may read the company's events. */
   permit(principal: Principal, company: CompanyId): CompanyFeatures;
 }

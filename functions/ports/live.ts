@@ -18,6 +18,8 @@ import type { Overflow, Refusal } from "./hub.ts";
 interface LiveRequestBase {
   readonly transport: "sse" | "websocket";
   readonly principal: Principal;
+  /** Open answers of its kind for its company; undefined: MAX_CONNECTIONS_PER_COMPANY. */
+  readonly maxConnections: number | undefined;
 }
 
 /** The events of one company. */
@@ -30,8 +32,6 @@ export interface UpdatesRequest extends LiveRequestBase {
   readonly types: readonly EventType[] | undefined;
   readonly format: FrameFormat;
   readonly overflow: Overflow;
-  /** Open streams of the company; undefined: MAX_CONNECTIONS_PER_COMPANY. */
-  readonly maxConnections: number | undefined;
 }
 
 /** Snapshots of counters. */

@@ -9,6 +9,8 @@ export interface SubscriptionHandler {
   message(payload: string): void;
   /** The subscription is up again after it was lost: messages may have been missed. */
   restored(): void;
+  /** Where there are no subscriptions, `restored` is called instead, so many milliseconds apart at most. Default 1,500. */
+  readonly withinMs?: number;
 }
 
 export interface RedisConnection extends AsyncDisposable {

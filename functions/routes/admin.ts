@@ -9,11 +9,11 @@ import { isOps, type Principal } from "../core/principal.ts";
 import type { AccessRules } from "../ports/access-rules.ts";
 import type { Gate } from "../ports/gate.ts";
 import { NO_STORE } from "./answer.ts";
-import { readJsonBody } from "./json-body.ts";
+import { parseJsonBody, readBody } from "./json-body.ts";
 
 export interface AdminDeps {
   readonly gate: Gate;
-  readonly rules: Pick<AccessRules, "read" | "put">;
+  readonly rules: Pick<AccessRules, "read" | "put" | "changeFeatures">;
   readonly logger: Logger;
 }
 
@@ -43,7 +43,7 @@ export function adminRoutes({ gate, rules, logger }: AdminDeps): Hono {
     );
   };
 
-  /** From the store, not the copy: what another instance has just decided is not undone. */
+  /** From the store, not the copy, which may be late. */
   const featuresOf = async (company: CompanyId): Promise<CompanyFeatures> => {
     for (const rule of await rules.read()) {
       if (rule.kind === "features" && rule.company === company) return rule.features;
@@ -61,25 +61,31 @@ export function adminRoutes({ gate, rules, logger }: AdminDeps): Hono {
     return answer(c, company, await featuresOf(company));
   });
   app.put("/admin/companies/:id/features", async (c) => {
+    const text = await readBody(c);
     const { subject } = await admit(c);
     const company = parseCompanyId(c.req.param("id"));
-    const { streaming, maxConnections } = await readJsonBody(c, FEATURES);
-    const now = await featuresOf(company);
-    const features: CompanyFeatures = {
-      streaming: streaming ?? now.streaming,
-      maxConnections: maxConnections === undefined ? now.maxConnections : (maxConnections ?? undefined),
-    };
-    await rules.put({ kind: "features", company, features });
+    const features = await rules.changeFeatures(company, parseJsonBody(c, text, FEATURES));
     logger.info({ company, ...features, by: subject }, "Features of a company were changed");
     return answer(c, company, features);
   });
   app.post("/admin/revocations", async (c) => {
+    const text = await readBody(c);
     const { subject: by } = await admit(c);
-    const whom = await readJsonBody(c, REVOCATION);
+    const whom = parseJsonBody(c, text, REVOCATION);
     const atMs = Date.now();
-    if ("subject" in whom) await rules.put({ kind: "subject-revoked", subject: whom.subject, atMs });
-    else await rules.put({ kind: "company-revoked", company: whom.companyId, atMs });
+    const allMs = await rules.put(
+      "subject" in whom
+        ? { kind: "subject-revoked", subject: whom.subject, atMs }
+        : { kind: "company-revoked", company: whom.companyId, atMs },
+    );
     logger.info({ ...whom, by }, "Tokens were revoked");
+    if (allMs !== undefined) {
+      const until = new Date(allMs).toISOString();
+      logger.warn(
+        { until },
+        "Too many revocations are kept: everybody's tokens issued until then were revoked",
+      );
+    }
     return c.json({ ...whom, revokedAt: new Date(atMs).toISOString() }, 200, NO_STORE);
   });
   return app;

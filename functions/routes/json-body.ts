@@ -7,18 +7,54 @@ import { quote } from "../core/ids.ts";
 /** Bytes: the largest holds a subject and a company. */
 const MAX_BODY_BYTES = 4096;
 
-/** @throws MillraceError `invalid-input` naming every member that is wrong; nothing of the body is in it. */
-export async function readJsonBody<Schema extends z.ZodType>(
+/** Milliseconds a client may take to send it. */
+const BODY_MS = 5_000;
+
+/**
+ * To be read before anybody is let in: who holds it back must not be acted for after its token has ended or was revoked.
+ * @throws MillraceError `invalid-input`, here and below: it is not small, not whole or not there in time.
+ */
+export async function readBody(c: Context): Promise<string> {
+  const reader = c.req.raw.body?.getReader();
+  if (reader === undefined) return "";
+  let isLate = false;
+  const cancel = () => reader.cancel().catch(() => {});
+  const timer = setTimeout(() => {
+    isLate = true;
+    void cancel();
+  }, BODY_MS);
+  const decoder = new TextDecoder();
+  let [text, bytes] = ["", 0];
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch(() => {
+        throw invalid("cut off", "all of it");
+      });
+      if (isLate) throw invalid(`not all there after ${BODY_MS} ms`, "it by then");
+      if (done) return text + decoder.decode();
+      bytes += value.byteLength;
+      // No more than that is taken, whatever length the client names.
+      if (bytes > MAX_BODY_BYTES) throw invalid(`over ${MAX_BODY_BYTES} bytes`, "fewer");
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    clearTimeout(timer);
+    void cancel();
+  }
+}
+
+/** Names every member that is wrong; nothing of the body is in the error. */
+export function parseJsonBody<Schema extends z.ZodType>(
   c: Context,
+  text: string,
   schema: Schema,
-): Promise<z.output<Schema>> {
+): z.output<Schema> {
   // A page of another origin may send anything else without asking first (Fetch, CORS-safelisted content types), also where nobody has to
   // say who asks.
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type)) {
     throw invalid(`content-type ${quote(type)}`, "application/json");
   }
-  const text = await readText(c.req.raw.body);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -29,18 +65,6 @@ export async function readJsonBody<Schema extends z.ZodType>(
   if (result.success) return result.data;
   const problems = result.error.issues.map(({ path, message }) => `${[...path, ""].join(": ")}${message}`);
   throw invalid(problems.join("; "), "the members that PROTOCOL.md names");
-}
-
-/** No more than that is taken, whatever length the client names. */
-async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  const decoder = new TextDecoder();
-  let [text, bytes] = ["", 0];
-  for await (const chunk of body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BODY_BYTES) throw invalid(`over ${MAX_BODY_BYTES} bytes`, "fewer");
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
 }
 
 function invalid(was: string, expected: string): MillraceError {

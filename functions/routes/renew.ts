@@ -7,7 +7,7 @@ import { type CompanyId, isCompanyId } from "../core/ids.ts";
 import type { AccessRules } from "../ports/access-rules.ts";
 import type { Gate } from "../ports/gate.ts";
 import { NO_STORE } from "./answer.ts";
-import { readJsonBody } from "./json-body.ts";
+import { parseJsonBody, readBody } from "./json-body.ts";
 import { createQuota } from "./quota.ts";
 
 export interface RenewDeps {
@@ -31,10 +31,11 @@ export function renewRoutes({ gate, rules }: RenewDeps): Hono {
   const refuse = createQuota("renewals", RENEWALS_A_MINUTE);
   const app = new Hono();
   app.post("/stream/renew", async (c) => {
+    const text = await readBody(c);
     const { principal } = await gate.admit(c.req.raw, "bearer");
-    const refused = refuse(c, principal.subject ?? bearerToken(c.req.raw.headers) ?? "");
+    const refused = refuse(c, principal);
     if (refused !== undefined) return refused;
-    const { connectionId, companyId } = await readJsonBody(c, BODY);
+    const { connectionId, companyId } = parseJsonBody(c, text, BODY);
     if (companyId !== undefined) gate.permit(principal, companyId);
     await rules.announce({ kind: "renewed", connection: connectionId, principal });
     const { expiresAtMs } = principal;

@@ -1,4 +1,5 @@
 /** Whose numbers are asked for, and whether the caller may see them: one company's, or every company's. */
+import { ALL_FEATURES } from "../core/access-rule.ts";
 import { MillraceError } from "../core/errors.ts";
 import { isOps, type Principal } from "../core/principal.ts";
 import type { Scope, SnapshotKind } from "../ports/counters.ts";
@@ -27,7 +28,7 @@ export function readScope(gate: Gate, principal: Principal, query: URLSearchPara
 export function readSnapshots(gate: Gate, kind: SnapshotKind): ReadWanted {
   return (query, principal) => {
     const scope = readScope(gate, principal, query);
-    if (scope !== undefined && !gate.permit(principal, scope).streaming) return "disabled";
-    return { kind, scope };
+    const { streaming, maxConnections } = scope === undefined ? ALL_FEATURES : gate.permit(principal, scope);
+    return streaming ? { kind, scope, maxConnections } : "disabled";
   };
 }

@@ -1,7 +1,7 @@
 /** `GET /stream/stats`: open streams and kept events, by company. */
 import { Hono } from "hono";
 import type { CompanyId } from "../core/ids.ts";
-import { isOps, mayRead, type Principal } from "../core/principal.ts";
+import { isOps, type Principal } from "../core/principal.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { Gate } from "../ports/gate.ts";
 import { NO_STORE } from "./answer.ts";
@@ -18,8 +18,9 @@ export function statsRoutes({ live, registry, instance, log, gate }: StatsDeps):
   app.get("/stream/stats", async (c) => {
     const { principal } = await gate.admit(c.req.raw, "cookie");
     const [others, kept] = await Promise.all([registry.connectionsByCompany(instance), log.stats()]);
-    const connections = visible(addConnections(live, others), principal);
-    const events = visible(new Map(Object.entries(kept.eventsByCompany) as [CompanyId, number][]), principal);
+    const visible = (counts: Counts) => visibleTo(gate, principal, counts);
+    const connections = visible(addConnections(live, others));
+    const events = visible(new Map(Object.entries(kept.eventsByCompany) as [CompanyId, number][]));
     return c.json(
       {
         connections: {
@@ -42,7 +43,7 @@ export function statsRoutes({ live, registry, instance, log, gate }: StatsDeps):
 }
 
 /** `ops` sees every company, others their own: the totals too are of those alone, or one company could watch another's. */
-function visible(counts: Counts, principal: Principal): Counts {
+function visibleTo(gate: Gate, principal: Principal, counts: Counts): Counts {
   if (isOps(principal)) return counts;
-  return new Map([...counts].filter(([company]) => mayRead(principal, company)));
+  return new Map([...counts].filter(([company]) => gate.mayRead(principal, company)));
 }

@@ -30,7 +30,7 @@ export function ticketsRoutes({ gate, tickets }: TicketsDeps): Hono {
         `Cannot make a ticket for a token of ${token.length} characters: a browser keeps no cookie of over 4096 bytes, expected a shorter one`,
       );
     }
-    const refused = refuse(c, principal.subject ?? token);
+    const refused = refuse(c, principal);
     if (refused !== undefined) return refused;
     const ticket = newTicket();
     await tickets.put(await ticketId(ticket), await sealToken(ticket, token), TICKET_MS);

@@ -45,6 +45,10 @@ export function openAccessStore() {
       reachable();
       return real.read();
     },
+    async version() {
+      reachable();
+      return real.version();
+    },
     async watch(watcher) {
       reachable();
       const end = await real.watch({

@@ -11,10 +11,10 @@ const SECRET = "a secret of the tests, of 32 characters or more";
 const LOCAL = "http://127.0.0.1:8787/stream/updates";
 const PUBLIC = "https://stream.example.com/stream/updates";
 
-const tokenOf = (sub: string, iat = 1_000) =>
+const tokenOf = (sub: string) =>
   new SignJWT({ companyId: "acme" })
     .setSubject(sub)
-    .setIssuedAt(iat)
+    .setIssuedAt()
     .setExpirationTime("5m")
     .setProtectedHeader({ alg: "HS256" })
     .sign(new TextEncoder().encode(SECRET));
@@ -117,6 +117,9 @@ describe("createGate", () => {
       `ticket=${token}`,
       `x=Bearer%20${token}`,
       `companyId=a&companyId=${token}`,
+      // Encrypted (RFC 7516): five parts, of which the second is empty where the key is agreed upon.
+      `ticket=${token.split(".")[0]}.a2V5.aXY.dGV4dA.dGFn`,
+      `ticket=${token.split(".")[0]}..aXY.dGV4dA.dGFn`,
     ]) {
       const url = `${LOCAL}?${query}`;
       for (const way of ["bearer", "cookie", "ticket"] as const) {
@@ -168,14 +171,15 @@ describe("createGate", () => {
   it("permit: a company of its own, unless that was revoked since", async () => {
     using store = openAccessStore();
     await store.others.put({ kind: "company-revoked", company: ACME, atMs: 5_000 });
-    await store.others.put({
-      kind: "features",
-      company: GLOBEX,
-      features: { streaming: false, maxConnections: 7 },
-    });
+    await store.others.changeFeatures(GLOBEX, { streaming: false, maxConnections: 7 });
     const { gate, ask } = start(store);
     await ask("bearer", { authorization: `Bearer ${await tokenOf("alice")}` });
     const both = { companies: [ACME, GLOBEX] };
+    expect([5_000, 5_001].map((issuedAtMs) => gate.mayRead(principalOf({ issuedAtMs }), ACME))).toEqual([
+      false,
+      true,
+    ]);
+    expect(gate.mayRead(principalOf({ issuedAtMs: 5_001 }), GLOBEX)).toBe(false);
     const forbidden = expect.objectContaining({ code: "forbidden" });
     expect(() => gate.permit(principalOf({ ...both, issuedAtMs: 5_000 }), ACME)).toThrow(forbidden);
     expect(gate.permit(principalOf({ ...both, issuedAtMs: 5_001 }), ACME).streaming).toBe(true);

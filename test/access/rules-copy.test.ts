@@ -1,17 +1,14 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { createRuleSet } from "../../functions/access/rule-set.ts";
 import { createPolledRules } from "../../functions/access/rules-polled.ts";
-import type { AccessRule, Renewal } from "../../functions/core/access-rule.ts";
+import type { AccessRule, Renewal, Revocation } from "../../functions/core/access-rule.ts";
 import { waitFor } from "../support/wait.ts";
 import { ACME, GLOBEX, openAccessStore, principalOf } from "./access-support.ts";
 
 const alice = principalOf();
-const revoke = (atMs: number): AccessRule => ({ kind: "subject-revoked", subject: "alice", atMs });
-const close = (atMs: number): AccessRule => ({ kind: "company-revoked", company: ACME, atMs });
-const switchOff: AccessRule = {
-  kind: "features",
-  company: ACME,
-  features: { streaming: false, maxConnections: 3 },
-};
+const revoke = (atMs: number): Revocation => ({ kind: "subject-revoked", subject: "alice", atMs });
+const close = (atMs: number): Revocation => ({ kind: "company-revoked", company: ACME, atMs });
+const SWITCH_OFF = { streaming: false, maxConnections: 3 };
 /** Holds it, and keeps what it hears. */
 const holder = () => {
   const heard: string[] = [];
@@ -37,7 +34,7 @@ describe("createRulesCopy", () => {
 
     await store.others.put(revoke(1_000));
     await store.others.put(close(1_000));
-    await store.others.put(switchOff);
+    await store.others.changeFeatures(ACME, SWITCH_OFF);
     await waitFor("the changes", () => !copy.features(ACME).streaming);
     expect([copy.isRevoked(alice), copy.isRevokedFor(alice, ACME)]).toEqual([true, true]);
     expect(copy.isRevokedFor(alice, GLOBEX)).toBe(false);
@@ -72,7 +69,7 @@ describe("createRulesCopy", () => {
   it("stands while the store is away, and is read anew when it is back", async () => {
     using store = openAccessStore();
     const copy = store.copy();
-    await store.others.put(switchOff);
+    await store.others.changeFeatures(ACME, SWITCH_OFF);
     await copy.ready();
     const held = holder();
     copy.hold(held);
@@ -109,6 +106,20 @@ describe("createRulesCopy", () => {
     await copy.ready();
     expect(copy.isRevoked(alice)).toBe(true);
     expect(store.state).toMatchObject({ reads: 2, watchers: 1 });
+  });
+
+  it("lets nobody in once it is let go of: a request may outlast it", async () => {
+    using store = openAccessStore();
+    const copy = store.copy({ lingerMs: 1 });
+    await store.others.put(revoke(1_000));
+    await copy.ready();
+    expect(copy.isRevoked(alice)).toBe(true);
+    await waitFor("it to be let go of", () => store.state.watchers === 0);
+    const unavailable = expect.objectContaining({ code: "unavailable" });
+    expect(() => copy.isRevoked(alice)).toThrow(unavailable);
+    expect(() => copy.isRevokedFor(alice, ACME)).toThrow(unavailable);
+    expect(() => copy.features(ACME)).toThrow(unavailable);
+    expect(copy.current()).toBeUndefined();
   });
 
   it("is kept while it is held, and no longer", async () => {
@@ -158,7 +169,7 @@ describe("createRulesCopy", () => {
 
   it("hears of changes that come while it is being read", async () => {
     using store = openAccessStore();
-    let decide = async () => {};
+    let decide: () => Promise<unknown> = async () => {};
     const copy = store.copy({
       rules: {
         ...store.rules,
@@ -169,7 +180,7 @@ describe("createRulesCopy", () => {
         },
       },
     });
-    decide = () => store.others.put(switchOff);
+    decide = () => store.others.changeFeatures(ACME, SWITCH_OFF);
     await copy.ready();
     expect(copy.features(ACME).streaming).toBe(false);
   });
@@ -198,6 +209,25 @@ it("createRulesCopy reads again when the store was away during its first reading
   await waitFor("the revocation", () => copy.isRevoked(alice));
 });
 
+describe("createRuleSet", () => {
+  it("lets one moment stand for everybody's, and forgets what says no more than that", () => {
+    const set = createRuleSet();
+    set.add(revoke(1_000));
+    set.add({ kind: "subject-revoked", subject: "bob", atMs: 3_000 });
+    set.add({ kind: "all-revoked", atMs: 2_000 });
+    set.add({ kind: "all-revoked", atMs: 1_500 });
+    for (const [subject, issuedAtMs, isRevoked] of [
+      ["alice", 2_000, true],
+      ["alice", 2_001, false],
+      ["bob", 3_000, true],
+      [undefined, 2_000, true],
+      [undefined, 2_001, false],
+    ] as const) {
+      expect(set.isRevoked(principalOf({ subject, issuedAtMs }))).toBe(isRevoked);
+    }
+  });
+});
+
 describe("createPolledRules", () => {
   it("reads when what it has is old, and fails closed", async () => {
     using store = openAccessStore();
@@ -220,6 +250,47 @@ describe("createPolledRules", () => {
         () => true,
       ),
     );
+  });
+
+  it("reads what has changed only, and finds what has", async () => {
+    using store = openAccessStore();
+    const polled = createPolledRules({ rules: store.rules, maxAgeMs: 0 });
+    expect(() => polled.isRevoked(alice)).toThrow(expect.objectContaining({ code: "unavailable" }));
+    for (let n = 0; n < 10; n++) await polled.ready();
+    expect(store.state.reads).toBe(1);
+    await store.others.put(revoke(1_000));
+    for (let n = 0; n < 10; n++) await polled.ready();
+    expect([store.state.reads, polled.isRevoked(alice)]).toEqual([2, true]);
+    store.cutOff();
+    await expect(polled.ready()).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it("keeps what was asked for later, when an earlier request is answered last", async () => {
+    using store = openAccessStore();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const gates: (() => void)[] = [];
+    const polled = createPolledRules({
+      rules: {
+        version: () => store.rules.version(),
+        async read() {
+          const before = await store.rules.read();
+          await new Promise<void>((resolve) => gates.push(resolve));
+          return before;
+        },
+      },
+      maxAgeMs: 0,
+    });
+    const first = polled.ready();
+    await vi.waitFor(() => expect(gates.length).toBe(1));
+    await store.others.put(revoke(1_000));
+    vi.setSystemTime(Date.now() + 100);
+    const second = polled.ready();
+    await vi.waitFor(() => expect(gates.length).toBe(2));
+    gates[1]!();
+    await second;
+    gates[0]!();
+    await first;
+    expect(polled.isRevoked(alice)).toBe(true);
   });
 
   it("costs no read for what comes at once", async () => {

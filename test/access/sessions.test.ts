@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createSessions } from "../../functions/access/sessions.ts";
-import type { AccessRule } from "../../functions/core/access-rule.ts";
 import type { Principal } from "../../functions/core/principal.ts";
 import type { AccessWatcher } from "../../functions/ports/access-rules.ts";
 import type { Scope } from "../../functions/ports/counters.ts";
@@ -14,12 +13,19 @@ type Said = [name: string, data: Readonly<Record<string, unknown>>];
 /** A connection that keeps what it is told. */
 function enter(sessions: Sessions, principal: Partial<Principal> = {}, scope: { of: Scope } = { of: ACME }) {
   const said: Said[] = [];
-  const connection = { said, ended: undefined as string | undefined, isFull: false, leave: () => {} };
+  const connection = {
+    said,
+    ended: undefined as string | undefined,
+    isFull: false,
+    tries: 0,
+    leave: () => {},
+  };
   connection.leave = sessions.enter({
     principal: principalOf(principal),
     scope: scope.of,
     membership: {
       notify(name, data) {
+        connection.tries++;
         if (connection.isFull) return false;
         said.push([name, data]);
         return true;
@@ -38,11 +44,6 @@ async function start(store: AccessStore) {
   await copy.ready();
   return createSessions({ copy, logger: store.logger });
 }
-const features = (streaming: boolean): AccessRule => ({
-  kind: "features",
-  company: ACME,
-  features: { streaming, maxConnections: undefined },
-});
 /** When connections end that were asked about once. */
 const soon = (ms: number) => Date.now() + ms;
 const idOf = ({ said }: { said: Said[] }) => said[0]![1].connectionId as string;
@@ -73,7 +74,7 @@ describe("createSessions", () => {
     await store.others.put({ kind: "company-revoked", company: ACME, atMs: 2_000 });
     await waitFor("more ends", () => ended().length > 2);
     expect(ended().slice(2)).toEqual(["bob revoked", "nobody revoked"]);
-    await store.others.put(features(false));
+    await store.others.changeFeatures(ACME, { streaming: false });
     await waitFor("the last end", () => ended().length > 4);
     expect(ended()).toContain("aliceLater disabled");
     expect(connections.ops.ended).toBeUndefined();
@@ -106,7 +107,7 @@ describe("createSessions", () => {
     await waitFor("the copy", () => store.state.watchers === 1);
     first.leave();
     first.leave();
-    await store.others.put(features(false));
+    await store.others.changeFeatures(ACME, { streaming: false });
     await waitFor("the end", () => second.ended);
     await waitFor("it to be let go of", () => store.state.watchers === 0);
   });
@@ -163,6 +164,30 @@ describe("createSessions", () => {
     never.leave();
   });
 
+  it("notices a clock that is set, forwards within half a minute", async () => {
+    using store = openAccessStore();
+    const sessions = await start(store);
+    vi.useFakeTimers();
+    const one = enter(sessions, { expiresAtMs: soon(3_600_000) });
+    vi.advanceTimersByTime(1_000);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    vi.advanceTimersByTime(30_000);
+    expect(one.ended).toBe("expired");
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("ends in time by a clock that was set back", async () => {
+    using store = openAccessStore();
+    const sessions = await start(store);
+    vi.useFakeTimers();
+    enter(sessions, { expiresAtMs: soon(100) });
+    vi.advanceTimersByTime(1_000);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    const one = enter(sessions, { expiresAtMs: soon(10_000) });
+    vi.advanceTimersByTime(10_250);
+    expect(one.ended).toBe("expired");
+  });
+
   it("asks at once who ends within the minute, and again while it cannot be told", async () => {
     using store = openAccessStore();
     const sessions = await start(store);
@@ -170,6 +195,9 @@ describe("createSessions", () => {
     const stalled = enter(sessions, { expiresAtMs: soon(30_000) });
     stalled.isFull = true;
     vi.advanceTimersByTime(10_000);
+    // Four times a second.
+    expect(stalled.tries).toBeGreaterThan(38);
+    expect(stalled.tries).toBeLessThanOrEqual(42);
     stalled.isFull = false;
     vi.advanceTimersByTime(1_000);
     expect(stalled.said.map(([name]) => name)).toEqual(["reauthenticate"]);

@@ -52,11 +52,14 @@ describe("createJwtAuthenticator with a secret", () => {
   });
 
   it("says whose the token is and since when, by the issuer's clock; a token that says neither is of nobody, of old", async () => {
-    const iat = nowSeconds() + 3;
+    const iat = nowSeconds() - 3;
     expect(await withSecret({ ...CLAIMS, sub: "alice", iat })).toMatchObject({
       subject: "alice",
       issuedAtMs: iat * 1000,
     });
+    // By a clock that is ahead: no later than now, or what is open under it would outlive a revocation.
+    const ahead = await withSecret({ ...CLAIMS, sub: "alice", iat: nowSeconds() + 4 });
+    expect(ahead.issuedAtMs).toBeLessThanOrEqual(Date.now());
     expect(await withSecret(CLAIMS)).toMatchObject({ subject: undefined, issuedAtMs: 0 });
   });
 
@@ -88,6 +91,19 @@ describe("createJwtAuthenticator with a secret", () => {
     }
     for (const claims of [{ exp: at(-6) }, { nbf: at(8) }, { iat: at(8) }]) {
       expect(await codeOf(withSecret({ ...CLAIMS, ...claims }))).toBe("unauthorized");
+    }
+  });
+
+  it("takes a token of up to 366 days, from its issue, or from now on where it does not say when that was", async () => {
+    const [now, days] = [nowSeconds(), (count: number) => count * 86_400];
+    for (const [iat, exp, answer] of [
+      [now - days(300), now + days(66), "let in"],
+      [now - days(300), now + days(66) + 1, "unauthorized"],
+      [undefined, now + days(366) - 5, "let in"],
+      [undefined, now + days(366) + 5, "unauthorized"],
+      [now, 1e18, "unauthorized"],
+    ] as const) {
+      expect([iat, exp, await codeOf(withSecret({ ...CLAIMS, iat, exp }))]).toEqual([iat, exp, answer]);
     }
   });
 

@@ -48,6 +48,12 @@ describe("millrace token", () => {
     ["for nobody", [], { JWT_SECRET }, "expected --company, --role or both"],
     ["for no company there can be", ["--company", "a b"], { JWT_SECRET }, 'companyId "a b"'],
     ["for no time", ["--company", "acme", "--ttl", "0s"], { JWT_SECRET }, "Expected a time such as"],
+    [
+      "for longer than any server takes",
+      ["--company", "acme", "--ttl", "400d"],
+      { JWT_SECRET },
+      "at most 366d",
+    ],
   ])("refuses %s with 2", async (_, args, env: Record<string, string>, expected) => {
     const { code, stdout, stderr } = await cli(["token", ...args], env);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

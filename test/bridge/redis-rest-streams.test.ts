@@ -1,14 +1,31 @@
 /** Subscriptions and MONITOR over REST, and what must survive: Redis restarted or frozen, the gateway stopped or killed, slow clients. */
-import { connect } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { createClient } from "redis";
 import { afterEach, describe, expect, it } from "vitest";
 import { startRedisRest as startGateway } from "../../bridge/redis-rest/gateway.ts";
+import { createSseStreams } from "../../bridge/redis-rest/sse.ts";
 import { silent } from "../support/logger.ts";
-import { REST_TOKEN, startRedisRest, startRedisRestProcess } from "../support/redis-rest.ts";
+import {
+  callsSince,
+  REST_TOKEN,
+  redisCalls,
+  startRedisRest,
+  startRedisRestProcess,
+} from "../support/redis-rest.ts";
 import { missing, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 
 const noRedis = missing("redis-server");
+/** Connections that are a MONITOR. */
+async function monitorsOf(url: string): Promise<number> {
+  const direct = createClient({ url });
+  await direct.connect();
+  const text = String(await direct.sendCommand(["CLIENT", "LIST"]));
+  direct.destroy();
+  return text.match(/ flags=O /g)?.length ?? 0;
+}
+
 const headers = { authorization: `Bearer ${REST_TOKEN}`, accept: "text/event-stream" };
 
 /** What has come over a stream, and how it ended. */
@@ -161,14 +178,21 @@ describe.skipIf(noRedis)(`streams of millrace redis-rest${noRedis ? `: ${noRedis
     await direct.close();
   });
 
-  it("a silent stream says that it lives within 5 s, at no cost to Redis", async () => {
+  it("a silent stream says that it lives within 5 s, at a PING every 5 s for all of them", async () => {
     await using redis = await startRedis();
     await using gateway = await startRedisRest(redis.url);
+    const others = Array.from({ length: 20 }, (_, n) => listen(`${gateway.url}/subscribe/quiet-${n}`));
+    await Promise.all(others);
     const listener = await listen(`${gateway.url}/subscribe/quiet`);
     const startMs = performance.now();
+    const before = await redisCalls(redis.url);
     await waitFor("a comment", () => listener.text().includes("\n\n: ping\n\n"));
     expect(performance.now() - startMs).toBeLessThan(6_000);
     expect(listener.data()).toEqual(["subscribe,quiet,1"]);
+    await waitFor("the second", () => listener.text().split(": ping").length === 3);
+    const asked = callsSince(before, await redisCalls(redis.url));
+    expect(Object.keys(asked)).toEqual(["ping"]);
+    expect(asked.ping).toBeLessThanOrEqual(1 + (performance.now() - startMs) / 5_000);
   });
 
   it("one stream more than allowed is 429, and one that leaves makes room", async () => {
@@ -183,6 +207,103 @@ describe.skipIf(noRedis)(`streams of millrace redis-rest${noRedis ? `: ${noRedis
     expect((await listen(`${gateway.url}/monitor`)).status).toBe(429);
     first.leave();
     await waitFor("room", async () => (await listen(`${gateway.url}/subscribe/c`)).status === 200);
+  });
+
+  it("a stream that was refused leaves nothing in Redis: no channel, no pattern, no MONITOR", async () => {
+    await using redis = await startRedis();
+    const options = { host: "127.0.0.1", port: 0, token: REST_TOKEN, logger: silent, maxStreams: 1 };
+    await using gateway = await startGateway({ redisUrl: redis.url, ...options });
+    await gateway.whenUp(AbortSignal.timeout(10_000));
+    const first = await listen(`${gateway.url}/subscribe/kept`);
+    for (let round = 0; round < 10; round++) {
+      for (const path of ["/monitor", `/subscribe/a${round}`, `/psubscribe/p${round}*`]) {
+        expect((await listen(`${gateway.url}${path}`)).status).toBe(429);
+      }
+    }
+    // It pings over the connection of subscriptions, so behind all that was begun.
+    expect((await fetch(`${gateway.url}/ready`)).status).toBe(200);
+    expect((await post(gateway.url, ["PUBSUB", "CHANNELS"])).body).toEqual({ result: ["kept"] });
+    expect((await post(gateway.url, ["PUBSUB", "NUMPAT"])).body).toEqual({ result: 0 });
+    expect(await monitorsOf(redis.url)).toBe(0);
+    first.leave();
+    await waitFor("nobody", async () => {
+      return ((await post(gateway.url, ["PUBSUB", "CHANNELS"])).body.result as unknown[]).length === 0;
+    });
+  });
+
+  it("a client that leaves before its MONITOR is up takes nobody else's away", async () => {
+    await using redis = await startRedis();
+    await using gateway = await startRedisRest(redis.url);
+    for (let round = 0; round < 20; round++) {
+      const early = connect(gateway.port, "127.0.0.1");
+      early.on("error", () => {});
+      await new Promise((resolve) => early.once("connect", resolve));
+      early.write(`GET /monitor HTTP/1.1\r\nhost: x\r\nauthorization: ${headers.authorization}\r\n\r\n`);
+      const joining = listen(`${gateway.url}/monitor`);
+      setTimeout(() => early.destroy(), round % 5);
+      const monitor = await joining;
+      expect(monitor.status).toBe(200);
+      monitor.leave();
+      await monitor.ended;
+    }
+    await waitFor("no monitor", async () => (await monitorsOf(redis.url)) === 0);
+  });
+
+  it("a stream behind another answer on one connection is refused, and takes no place", async () => {
+    await using redis = await startRedis();
+    const options = { host: "127.0.0.1", port: 0, token: REST_TOKEN, logger: silent, maxStreams: 3 };
+    await using gateway = await startGateway({ redisUrl: redis.url, ...options });
+    await gateway.whenUp(AbortSignal.timeout(10_000));
+    const greedy = connect(gateway.port, "127.0.0.1");
+    greedy.on("error", () => {});
+    for (let n = 0; n < 10; n++) {
+      greedy.write(
+        `GET /subscribe/q${n} HTTP/1.1\r\nhost: x\r\nauthorization: ${headers.authorization}\r\n\r\n`,
+      );
+    }
+    const channels = async () => (await post(gateway.url, ["PUBSUB", "CHANNELS"])).body.result as string[];
+    await waitFor("the first", async () => (await channels()).length > 0);
+    expect((await listen(`${gateway.url}/subscribe/other`)).status).toBe(200);
+    expect((await channels()).sort()).toEqual(["other", "q0"]);
+    greedy.destroy();
+    await waitFor("its end", async () => (await channels()).length === 1);
+  });
+
+  it("createSseStreams: a client that takes nothing of what waits for it is cut, a slow one and a silent one are not", async () => {
+    let cuts = 0;
+    using streams = createSseStreams(10, () => void cuts++, 3_000);
+    const gone: string[] = [];
+    const server = createServer((request, response) => {
+      const stream = streams.add(response, () => void gone.push(request.url!))!;
+      stream.open(Buffer.from("data: x\n\n"));
+      if (request.url === "/silent") return;
+      // Always more than the kernel takes, and never so much that it is cut for that.
+      const timer = setInterval(() => {
+        while (response.writableLength < 512 * 1024) stream.write(Buffer.alloc(64 * 1024, 0x61));
+      }, 10);
+      response.once("close", () => clearInterval(timer));
+    }).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const open = (path: string): Socket => {
+      const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`);
+      return socket;
+    };
+    const [stuck, slow, quiet] = ["/stuck", "/slow", "/silent"].map(open) as [Socket, Socket, Socket];
+    stuck.pause();
+    // A little at a time.
+    const sipping = setInterval(() => slow.read(32 * 1024), 50);
+    quiet.resume();
+    try {
+      await waitFor("the cut", () => gone.length > 0, { timeoutMs: 15_000 });
+      expect([gone, cuts]).toEqual([["/stuck"], 1]);
+    } finally {
+      clearInterval(sipping);
+      for (const socket of [stuck, slow, quiet]) socket.destroy();
+      server.close();
+      server.closeAllConnections();
+    }
   });
 
   it("/subscribe without one name is 400", async () => {

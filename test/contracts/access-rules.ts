@@ -1,6 +1,12 @@
 /** The contract of the AccessRules port (functions/ports/access-rules.ts), run by every adapter on its real store. */
-import { describe, expect, it } from "vitest";
-import type { AccessRule, Renewal } from "../../functions/core/access-rule.ts";
+import { describe, expect, it, vi } from "vitest";
+import {
+  type AccessRule,
+  LONGEST_TOKEN_MS,
+  type Renewal,
+  type Revocation,
+  ruleName,
+} from "../../functions/core/access-rule.ts";
 import type { CompanyId } from "../../functions/core/ids.ts";
 import type { AccessRules } from "../../functions/ports/access-rules.ts";
 import { waitFor } from "../support/wait.ts";
@@ -19,21 +25,26 @@ export interface AccessRulesContract {
 
 const acme = "acme" as CompanyId;
 const globex = "globex" as CompanyId;
-const subject = (name: string, atMs: number): AccessRule => ({
+const subject = (name: string, atMs: number): Revocation => ({
   kind: "subject-revoked",
   subject: name,
   atMs,
 });
-const company = (name: CompanyId, atMs: number): AccessRule => ({
+const company = (name: CompanyId, atMs: number): Revocation => ({
   kind: "company-revoked",
   company: name,
   atMs,
 });
-const features = (name: CompanyId, streaming: boolean, maxConnections?: number): AccessRule => ({
-  kind: "features",
+const features = (name: CompanyId, streaming: boolean, maxConnections?: number) => ({
+  kind: "features" as const,
   company: name,
   features: { streaming, maxConnections },
 });
+/** Puts it, whatever it is. */
+const decide = async (rules: AccessRules, rule: Revocation | ReturnType<typeof features>) => {
+  if (rule.kind !== "features") await rules.put(rule);
+  else await rules.changeFeatures(rule.company, rule.features);
+};
 const renewal = (connection: string): Renewal => ({
   kind: "renewed",
   connection,
@@ -49,7 +60,8 @@ async function listen(rules: AccessRules) {
   });
   return { heard, end, hears: (count: number) => waitFor(`${count} news`, () => heard.length >= count) };
 }
-const sorted = (rules: readonly AccessRule[]) => rules.map((rule) => JSON.stringify(rule)).sort();
+const byName = (rules: readonly AccessRule[]) =>
+  Object.fromEntries(rules.map((rule) => [ruleName(rule), rule]));
 
 export function describeAccessRules({ name, create, skip }: AccessRulesContract): void {
   describe(`AccessRules on ${name}`, () => {
@@ -75,9 +87,9 @@ export function describeAccessRules({ name, create, skip }: AccessRulesContract)
         features(acme, false),
         features(globex, true, 3),
       ];
-      for (const [at, rule] of rules.entries()) await (at % 2 === 0 ? own : other).put(rule);
+      for (const [at, rule] of rules.entries()) await decide(at % 2 === 0 ? own : other, rule);
       for (const instance of [own, other, await backend.open()]) {
-        expect(sorted(await instance.read())).toEqual(sorted(rules));
+        expect(byName(await instance.read())).toEqual(byName(rules));
       }
     });
 
@@ -89,21 +101,67 @@ export function describeAccessRules({ name, create, skip }: AccessRulesContract)
           await Promise.all(rules.slice(from, from + 500).map((rule) => own.put(rule)));
         }
         const read = await other.read();
-        expect(new Set(sorted(read))).toEqual(new Set(sorted(rules)));
+        expect(byName(read)).toEqual(byName(rules));
       },
       { maxRules: 5_000 },
     );
 
-    test("put: replaces the features of a company, and a revocation unless it is later than the new one", async (own, other) => {
-      for (const rule of [features(acme, false, 3), subject("alice", 20), company(acme, 20)]) {
-        await own.put(rule);
+    test("put: replaces a revocation unless it is later than the new one", async (own, other) => {
+      for (const rule of [subject("alice", 20), company(acme, 20)]) await own.put(rule);
+      for (const rule of [subject("alice", 30), company(acme, 10)]) await other.put(rule);
+      expect(byName(await own.read())).toEqual(byName([subject("alice", 30), company(acme, 20)]));
+    });
+
+    test("changeFeatures: changes what is named and leaves the rest; what is as without it is not kept", async (own, other) => {
+      const changes = [
+        [{}, { streaming: true, maxConnections: undefined }],
+        [{ maxConnections: 0 }, { streaming: true, maxConnections: 0 }],
+        [{ streaming: false }, { streaming: false, maxConnections: 0 }],
+        [{ maxConnections: 10_000_000 }, { streaming: false, maxConnections: 10_000_000 }],
+        [
+          { streaming: undefined, maxConnections: null },
+          { streaming: false, maxConnections: undefined },
+        ],
+      ] as const;
+      const { hears, heard, end } = await listen(other);
+      for (const [at, [change, then]] of changes.entries()) {
+        expect(await (at % 2 === 0 ? own : other).changeFeatures(acme, change)).toEqual(then);
+        await hears(at + 1);
+        expect(heard.at(-1)).toEqual({ kind: "features", company: acme, features: then });
       }
-      for (const rule of [features(acme, true), subject("alice", 30), company(acme, 10)]) {
-        await other.put(rule);
+      expect(await other.read()).toEqual([features(acme, false)]);
+      await own.changeFeatures(acme, { streaming: true });
+      expect(await other.read()).toEqual([]);
+      end();
+    });
+
+    test("changeFeatures: of two at the same time both have their way", async (own, other) => {
+      for (let round = 0; round < 20; round++) {
+        await own.changeFeatures(acme, { streaming: true, maxConnections: null });
+        await Promise.all([
+          own.changeFeatures(acme, { streaming: false }),
+          other.changeFeatures(acme, { maxConnections: 5 }),
+        ]);
+        expect(await own.read()).toEqual([features(acme, false, 5)]);
       }
-      expect(sorted(await own.read())).toEqual(
-        sorted([features(acme, true), subject("alice", 30), company(acme, 20)]),
-      );
+    });
+
+    test("version: another one after every change of the rules, on every instance", async (own, other) => {
+      const versions = [await own.version()];
+      const changes = [
+        () => own.put(subject("alice", 5)),
+        () => own.put(subject("alice", 6)),
+        () => other.changeFeatures(acme, { streaming: false }),
+        () => other.changeFeatures(acme, { streaming: true }),
+      ];
+      for (const change of changes) {
+        await change();
+        versions.push(await own.version());
+        expect(await other.version()).toBe(versions.at(-1));
+      }
+      expect(new Set(versions).size).toBe(5);
+      await own.read();
+      expect(await own.version()).toBe(versions.at(-1));
     });
 
     test("put: of two at the same time the later revocation stands", async (own, other) => {
@@ -114,16 +172,78 @@ export function describeAccessRules({ name, create, skip }: AccessRulesContract)
     });
 
     test(
-      "put: no more than the limit, and what is there can still be replaced",
-      async (own) => {
-        for (let n = 0; n < 5; n++) await own.put(subject(`s-${n}`, 1));
-        await expect(own.put(features(acme, false))).rejects.toMatchObject({ code: "invalid-input" });
-        await own.put(subject("s-4", 2));
-        expect(sorted(await own.read())).toEqual(
-          sorted([...Array.from({ length: 4 }, (_, n) => subject(`s-${n}`, 1)), subject("s-4", 2)]),
+      "put: is never refused; the oldest gives way, and everybody's tokens of its time are revoked in its place",
+      async (own, other) => {
+        const nowMs = Date.now();
+        const at = (n: number) => nowMs - 1_000 + n;
+        // Features are no way to keep revocations out.
+        for (const name of [acme, globex, "initech" as CompanyId])
+          await own.changeFeatures(name, { streaming: false });
+        await expect(own.changeFeatures("hooli" as CompanyId, { streaming: false })).rejects.toMatchObject({
+          code: "invalid-input",
+        });
+        await own.changeFeatures(acme, { streaming: true });
+        const hooli = await own.changeFeatures("hooli" as CompanyId, { maxConnections: 1 });
+        expect(hooli).toEqual({ streaming: true, maxConnections: 1 });
+
+        const { hears, heard, end } = await listen(other);
+        for (const [n, name] of ["c", "a", "b"].entries()) {
+          expect(await own.put(subject(name, at([3, 1, 2][n]!)))).toBeUndefined();
+        }
+        expect(await own.put(subject("c", at(4)))).toBeUndefined();
+        expect(await own.put(company(acme, at(5)))).toBe(at(1));
+        expect(await own.put(subject("late", at(0)))).toBe(at(2));
+        expect(await own.put(subject("e", at(6)))).toBe(at(2));
+        const revoked = (await other.read()).filter(({ kind }) => kind !== "features");
+        expect(byName(revoked)).toEqual(
+          byName([
+            { kind: "all-revoked", atMs: at(2) },
+            subject("c", at(4)),
+            company(acme, at(5)),
+            subject("e", at(6)),
+          ]),
         );
+        await hears(10);
+        expect(heard.filter((one) => one !== "restored" && one.kind === "all-revoked")).toEqual(
+          [1, 2, 2].map((n) => ({ kind: "all-revoked", atMs: at(n) })),
+        );
+        // It takes no company's room.
+        await own.changeFeatures(globex, { streaming: true });
+        await own.changeFeatures("umbrella" as CompanyId, { streaming: false });
+        end();
       },
-      { maxRules: 5 },
+      { maxRules: 6 },
+    );
+
+    test(
+      "put: a revocation that can concern no token any more leaves alone",
+      async (own) => {
+        const longAgo = Date.now() - LONGEST_TOKEN_MS;
+        for (let n = 0; n < 3; n++) await own.put(subject(`s-${n}`, longAgo - 60_000 + n));
+        expect(await own.put(subject("now", Date.now()))).toBeUndefined();
+        expect(
+          (await own.read()).map((rule) => rule.kind === "subject-revoked" && rule.subject).sort(),
+        ).toEqual(["now", "s-1", "s-2"]);
+      },
+      { maxRules: 6 },
+    );
+
+    test(
+      "put: what stands for older revocations leaves when they would have",
+      async (own) => {
+        const kinds = async () => (await own.read()).map(({ kind }) => kind).sort();
+        for (let n = 0; n < 4; n++) await own.put(subject(`s-${n}`, Date.now()));
+        expect(await kinds()).toEqual(["all-revoked", ...Array(3).fill("subject-revoked")]);
+        try {
+          vi.useFakeTimers({ toFake: ["Date"] });
+          vi.setSystemTime(Date.now() + LONGEST_TOKEN_MS + 1_000);
+          expect(await own.put(subject("s-5", Date.now()))).toBeUndefined();
+          expect(await kinds()).toEqual(Array(3).fill("subject-revoked"));
+        } finally {
+          vi.useRealTimers();
+        }
+      },
+      { maxRules: 6 },
     );
 
     test("watch: every change and renewal, in order, on every instance, the one that made it too", async (own, other, backend) => {
@@ -137,11 +257,11 @@ export function describeAccessRules({ name, create, skip }: AccessRulesContract)
       ];
       for (const [at, one] of news.entries()) {
         const instance = at % 2 === 0 ? own : other;
-        await (one.kind === "renewed" ? instance.announce(one) : instance.put(one));
+        await (one.kind === "renewed" ? instance.announce(one) : decide(instance, one));
       }
       for (const { hears, heard } of watchers) {
         await hears(news.length);
-        expect(heard.map((one) => JSON.stringify(one))).toEqual(news.map((one) => JSON.stringify(one)));
+        expect(heard).toEqual(news);
       }
       // A renewal is no rule.
       expect((await own.read()).length).toBe(3);
@@ -149,10 +269,10 @@ export function describeAccessRules({ name, create, skip }: AccessRulesContract)
     });
 
     test("watch: nothing of what was put before, and nothing after its end", async (own, other) => {
-      await own.put(features(acme, false));
+      await decide(own, features(acme, false));
       await own.announce(renewal("early"));
       const [first, second] = [await listen(own), await listen(other)];
-      await other.put(features(globex, false));
+      await decide(other, features(globex, false));
       await second.hears(1);
       await first.hears(1);
       first.end();

@@ -62,6 +62,13 @@ export function describeDeadLetters({ name, create, skip }: DeadLettersContract)
       expect(stored.map((one) => JSON.stringify(one))).toEqual(odd.map((one) => JSON.stringify(one)));
     });
 
+    test("takes more at once than any request may hold, in order", async (own) => {
+      const many = letters(0, 100).map((one) => ({ ...one, bodyBase64: "QUJD".repeat(43_000) }));
+      await own.put(many);
+      const stored = await own.list({ limit: 1_000 });
+      expect(stored.map(({ randomId }) => randomId)).toEqual(many.map(({ randomId }) => randomId));
+    });
+
     test("pages by the last id, also when letters were put since", async (own, other) => {
       await own.put(letters(0, 25));
       const listed: StoredDeadLetter[] = [];

@@ -42,6 +42,37 @@ export function describeAppend({ test }: Tests): void {
       expect((await readAll(log, company)).map(idOf)).toEqual(ids(0, 100));
     });
 
+    for (const [kind, text, bytes] of [
+      ["three bytes a character", "日", 3],
+      ["a quote, escaped in the data", '\\"', 2],
+      ["a backslash, escaped in the data", "\\\\", 2],
+      ["a control character, escaped in the data", "\\u0000", 6],
+      ["four bytes a character", "🚂", 4],
+      ["what is no character", "\ud800", 3],
+    ] as const) {
+      test(`takes a batch larger than any request may be, of ${kind}`, async ({ log }) => {
+        const company = newCompany();
+        const data = `{"t":"${text.repeat(Math.floor((MAX_DATA_BYTES - 100) / bytes))}"}`;
+        const batch = ids(0, 100).map((id) => event(company, id, { dataText: data }));
+        expectGrowing((await log.append(batch)).map(({ cursor }) => cursor));
+        expect((await readAll(log, company)).map(idOf)).toEqual(ids(0, 100));
+      });
+    }
+
+    test("takes as many events as one request has, of the longest names there are", async ({ log }) => {
+      for (const character of ["\\", '"', "漢"]) {
+        const company = newCompany();
+        const of = (n: number) => `${character.repeat(250)}${String(n).padStart(6, "0")}`;
+        const dataText = JSON.stringify({ pad: character.repeat(1_000) });
+        const batch = Array.from({ length: MAX_APPEND_EVENTS }, (_, n) => ({
+          ...event(company, of(n), { source: of(0), dataText }),
+          subject: of(n),
+        }));
+        expectGrowing((await log.append(batch)).map(({ cursor }) => cursor));
+        expect((await readAll(log, company)).map(idOf)).toEqual(batch.map(({ id }) => id));
+      }
+    });
+
     test("stores a duplicate once and answers with the first copy's cursor: in a batch, across batches, across instances", async ({
       log,
       other,

@@ -370,6 +370,7 @@ describe("a watcher", () => {
     const clients = [watch(counters, "feed", acme), watch(counters, "dashboard", acme)];
     expect(counters.refusal(acme)).toBe("busy");
     expect(counters.refusal(globex)).toBeUndefined();
+    expect([counters.refusal(acme, 3), counters.refusal(globex, 0)]).toEqual([undefined, "busy"]);
     clients[0]!.leave();
     clients[0]!.leave();
     expect(counters.refusal(acme)).toBeUndefined();

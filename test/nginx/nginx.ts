@@ -96,7 +96,7 @@ export async function startShippedNginx(options: {
       text = text.replaceAll(from, to);
     };
     edit("server 127.0.0.1:8787 max_fails=1 fail_timeout=5s;", servers.join("\n"));
-    edit("server 127.0.0.1:8788 max_fails=1 fail_timeout=5s;", "");
+    edit("server 127.0.0.1:8789 max_fails=1 fail_timeout=5s;", "");
     edit("listen 80;", `listen 127.0.0.1:${httpPort};`);
     edit("listen 443 ssl http2;", `listen 127.0.0.1:${httpsPort} ssl http2; ${plain}`);
     edit("events.example.com;", "localhost 127.0.0.1;");

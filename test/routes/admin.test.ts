@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createNoAuthenticator } from "../../functions/adapters/authenticator-none.ts";
+import type { AccessRules } from "../../functions/ports/access-rules.ts";
 import { json, startTestApp, type TestApp, token } from "./test-app.ts";
 
 const now = () => Math.floor(Date.now() / 1000);
@@ -156,6 +157,98 @@ describe("PUT /admin/companies/:id/features", () => {
     await change(app, "PUT", FEATURES, { maxConnections: null });
     for (let n = 0; n < 3; n++) await (await app.open(streamOf("acme"))).until("id: ");
   });
+
+  it("maxConnections bounds the company's snapshot streams too, and not the views over all companies", async () => {
+    await using app = await startTestApp();
+    await change(app, "PUT", FEATURES, { maxConnections: 1 });
+    const dashboard = await app.open("/stream/dashboard?companyId=acme");
+    await dashboard.until("retry: ");
+    const [feed, globex, ops] = [
+      await app.open("/sse?companyId=acme"),
+      await app.open("/sse?companyId=globex", { token: await token({ companyId: "globex" }) }),
+      await app.open("/stream/dashboard", { token: await token(OPS) }),
+    ];
+    await feed.until("event: busy");
+    for (const stream of [globex, ops]) await stream.until("retry: ");
+    expect([dashboard.text(), globex.text(), ops.text()].join()).not.toContain("busy");
+  });
+});
+
+it("PUT /admin/companies/:id/features leaves what another one changes at the same time", async () => {
+  await using app = await startTestApp();
+  for (let round = 0; round < 10; round++) {
+    await change(app, "PUT", FEATURES, { streaming: true, maxConnections: null });
+    await Promise.all([
+      change(app, "PUT", FEATURES, { streaming: false }),
+      change(app, "PUT", FEATURES, { maxConnections: 5 }),
+    ]);
+    const now = await json(await app.ask(FEATURES, { token: await token(OPS) }));
+    expect(now).toEqual({ companyId: "acme", streaming: false, maxConnections: 5 });
+  }
+});
+
+describe("a body that is held back", () => {
+  const held = () => {
+    let send: ((text: string) => void) | undefined;
+    let isCancelled = false;
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode("{"));
+        send = (text) => {
+          controller.enqueue(new TextEncoder().encode(text));
+          controller.close();
+        };
+      },
+      cancel() {
+        isCancelled = true;
+      },
+    });
+    return { body, send: (text: string) => send?.(text), isCancelled: () => isCancelled };
+  };
+  const put = (app: TestApp, given: string, body: string | ReadableStream) =>
+    app.app.request(FEATURES, {
+      method: "PUT",
+      headers: { ...JSON_BODY, authorization: `Bearer ${given}` },
+      body,
+      duplex: "half",
+    } as RequestInit) as Promise<Response>;
+
+  it("is not acted on once its token was revoked", async () => {
+    await using app = await startTestApp();
+    const mallory = await token({ roles: ["ops"], sub: "mallory", iat: now() - 1 });
+    const { body, send } = held();
+    const answer = put(app, mallory, body);
+    // It is under way when another one of hers has been answered.
+    expect((await put(app, mallory, '{"streaming":true}')).status).toBe(200);
+    await revoke(app, { subject: "mallory" });
+    send('"streaming":false}');
+    expect((await answer).status).toBe(401);
+    expect((await app.rules.read()).map(({ kind }) => kind)).toEqual(["subject-revoked"]);
+  });
+
+  it("is waited for five seconds", async () => {
+    await using app = await startTestApp();
+    const ops = await token(OPS);
+    const { body, isCancelled } = held();
+    const startMs = performance.now();
+    const answer = await put(app, ops, body);
+    expect(performance.now() - startMs).toBeGreaterThan(4_900);
+    expect([answer.status, isCancelled()]).toEqual([400, true]);
+    expect((await json(answer)).message).toMatch(
+      /^Cannot read the body: not all there after 5000 ms, expected/,
+    );
+  });
+
+  it("is the client's fault when it is cut off, and nobody's to look into", async () => {
+    await using app = await startTestApp();
+    const broken = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new Error("gone"));
+      },
+    });
+    expect((await put(app, await token(OPS), broken)).status).toBe(400);
+    expect(app.logged().filter(({ level }) => level === "error")).toEqual([]);
+  });
 });
 
 describe("POST /admin/revocations", () => {
@@ -209,10 +302,37 @@ describe("POST /admin/revocations", () => {
     expect(refused.status).toBe(403);
     expect((await json(refused)).message).toMatch(/access to it was revoked, expected a token issued since$/);
     expect((await app.ask("/stream/history?companyId=acme", { token: both })).status).toBe(403);
+    await app.append("acme", 1);
+    const stats = await json(await app.ask("/stream/stats", { token: both }));
+    expect(JSON.stringify(stats)).toContain('"globex":1');
+    expect(JSON.stringify(stats)).not.toContain("acme");
+    const own = await json(
+      await app.ask("/stream/stats", { token: await token({ companyId: "acme", iat: now() + 2 }) }),
+    );
+    expect(JSON.stringify(own)).toContain('"acme":1');
     await app.append("globex", 1);
     await globex.until("event: metric_updated");
     const later = await token({ companyId: "acme", iat: now() + 2 });
     expect((await app.open(streamOf("acme"), { token: later })).response.status).toBe(200);
+  });
+
+  it("says in the log when everybody's older tokens had to be revoked for want of room", async () => {
+    const atMs = Date.now();
+    const rules = { put: async () => atMs } as unknown as AccessRules;
+    await using app = await startTestApp({ deps: { rules } });
+    expect((await revoke(app, { subject: "alice" })).status).toBe(200);
+    expect(app.logged()).toContainEqual(
+      expect.objectContaining({ level: "warn", fields: { until: new Date(atMs).toISOString() } }),
+    );
+  });
+
+  it("ends what is open under a token that says to be issued in a moment", async () => {
+    await using app = await startTestApp();
+    const ahead = await token({ companyId: "acme", sub: "alice", iat: now() + 4 });
+    const stream = await app.open(streamOf("acme"), { token: ahead });
+    await stream.until("retry: ");
+    await revoke(app, { subject: "alice" });
+    await stream.end();
   });
 
   it("reaches tokens that do not say when they were issued", async () => {

@@ -156,6 +156,15 @@ describe("POST /stream/renew", () => {
     expect((await renew(app, bob, body)).status).toBe(202);
   });
 
+  it("takes no ticket, and uses none up", async () => {
+    await using app = await startTestApp();
+    const answer = await app.ask("/stream/tickets", { method: "POST", token: await token(ALICE) });
+    const { ticket } = await json(answer);
+    const init = { method: "POST", token: null, body: JSON.stringify({ connectionId: crypto.randomUUID() }) };
+    expect((await app.ask(`/stream/renew?ticket=${ticket}`, init)).status).toBe(401);
+    expect((await app.open(`${PATH}&ticket=${ticket}`, { token: null })).response.status).toBe(200);
+  });
+
   it("does not believe a cookie, and renews the one that came", async () => {
     await using app = await startTestApp();
     const body = { connectionId: crypto.randomUUID() };

@@ -109,14 +109,15 @@ describe("GET /stream/updates", () => {
       stats: vi.fn(),
     };
     const { ask } = await start({ deps: { live } });
-    await ask(`${URL_ACME}&types=a`, { token: await token({ companyId: "acme" }, 4_000_000_000) });
+    const exp = Math.floor(Date.now() / 1000) + 600;
+    await ask(`${URL_ACME}&types=a`, { token: await token({ companyId: "acme" }, exp) });
     expect(opened).toEqual([
       {
         ...{ kind: "updates", transport: "sse", company: "acme", types: ["a"], after: undefined },
         ...{ format: "data", overflow: "catch-up", maxConnections: undefined },
         principal: {
           ...{ subject: undefined, companies: ["acme"], roles: [], issuedAtMs: 0 },
-          expiresAtMs: 4_000_000_005_000,
+          expiresAtMs: (exp + 5) * 1_000,
         },
       },
     ]);

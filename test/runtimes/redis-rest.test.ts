@@ -3,10 +3,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { connectRedisRest, type RedisRestOptions } from "../../functions/adapters/redis-connection-rest.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { type Environment, readSettings } from "../../functions/core/settings.ts";
-import { openStore } from "../../functions/runtimes/node/open-store.ts";
+import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { event, newCompany } from "../contracts/event-log-support.ts";
 import { recordingLogger, silent } from "../support/logger.ts";
 import { freePort } from "../support/process.ts";
+import { startRedisRest } from "../support/redis-rest.ts";
 import { type RestPeer, startRestPeer } from "../support/rest-peer.ts";
 import { missing, startRedis, type TestServer } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
@@ -443,6 +444,18 @@ describe("the REST store of the settings", () => {
   it("takes a token alone where REDIS_URL is, which is what redis-rest has", () => {
     const env = { REDIS_URL: "redis://127.0.0.1", UPSTASH_REDIS_REST_TOKEN: "secret" };
     expect(readSettings(env)).toMatchObject(env);
+  });
+
+  it("is not ready with a token that may only read: every read is a script", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    await using server = await startRedis();
+    await using gateway = await startRedisRest(server.url);
+    const settings = readSettings({
+      ...{ UPSTASH_REDIS_REST_URL: gateway.url, UPSTASH_REDIS_REST_TOKEN: gateway.readonlyToken },
+    });
+    await using store = await openStore({ settings, logger: silent });
+    await expect(store.log.ping()).rejects.toEqual(invalidSettings);
+    await expect(whenUp(store, AbortSignal.timeout(10_000))).rejects.toEqual(invalidSettings);
   });
 
   it("is on Redis over REST, unless REDIS_URL is set too", async (context) => {

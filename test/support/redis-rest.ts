@@ -1,5 +1,6 @@
 /** The REST gateway for tests: in this process, or as a process of its own that can be killed. */
 import { fileURLToPath } from "node:url";
+import { createClient } from "redis";
 import { type RedisRest, startRedisRest as startGateway } from "../../bridge/redis-rest/gateway.ts";
 import { silent } from "./logger.ts";
 import { freePort, type RunningProcess, start } from "./process.ts";
@@ -86,4 +87,25 @@ export async function startRedisRestProcess(redisUrl: string): Promise<RedisRest
     },
     [Symbol.asyncDispose]: () => current.stop("SIGKILL"),
   };
+}
+
+/** How often a server was called, by command, PING included (`INFO commandstats`). */
+export async function redisCalls(url: string): Promise<ReadonlyMap<string, number>> {
+  const client = createClient({ url });
+  await client.connect();
+  const text = await client.info("commandstats");
+  client.destroy();
+  const counts = text.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm);
+  return new Map(Array.from(counts, ([, name, calls]) => [name!, Number(calls)]));
+}
+
+/** Calls between two looks, without those that looking takes. */
+export function callsSince(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+): Record<string, number> {
+  const more = Array.from(after, ([name, calls]) => [name, calls - (before.get(name) ?? 0)] as const);
+  return Object.fromEntries(
+    more.filter(([name, calls]) => calls > 0 && !/^(info|hello|client\||auth|select|quit)/.test(name)),
+  );
 }

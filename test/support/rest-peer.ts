@@ -21,6 +21,12 @@ export interface RestPeer extends AsyncDisposable {
   answer: { status: number; body: string; contentType?: string } | undefined;
   /** Answers SUBSCRIBE with this status instead, while set. */
   noSubscribe: number | undefined;
+  /** Sent before anything else of a stream. */
+  greeting: string;
+  /** Milliseconds between comments over streams that are opened from now on; none when undefined. */
+  commentMs: number | undefined;
+  /** Comments ever sent. */
+  readonly comments: number;
   /** Takes requests and never answers. */
   hang: boolean;
   /** Streams stay open, and nothing more is written to those that are open now. */
@@ -59,8 +65,13 @@ export async function startRestPeer(redisUrl: string, commentMs?: number): Promi
     response.writeHead(200, { "content-type": "text/event-stream" });
     await subscriber.subscribe(channel, listener);
     open.add(own);
+    if (peer.greeting !== "") write(peer.greeting);
     write(`data: subscribe,${channel},1\n\n`);
-    const timer = commentMs === undefined ? undefined : setInterval(() => write(": ping\n\n"), commentMs);
+    const comment = () => {
+      peer.comments++;
+      write(": ping\n\n");
+    };
+    const timer = peer.commentMs === undefined ? undefined : setInterval(comment, peer.commentMs);
     response.on("close", () => {
       clearInterval(timer);
       open.delete(own);
@@ -102,6 +113,9 @@ export async function startRestPeer(redisUrl: string, commentMs?: number): Promi
     asked: 0,
     answer: undefined as RestPeer["answer"],
     noSubscribe: undefined as number | undefined,
+    greeting: "",
+    commentMs,
+    comments: 0,
     hang: false,
     stall() {
       for (const one of open) one.stalled = true;

@@ -62,10 +62,10 @@ describe.skipIf(skip !== undefined)("CompanyHub", () => {
     }
     const all = Array.from({ length: 200 }, (_, at) => at + 1);
     for (const stream of streams.slice(0, 2)) {
-      await waitFor("every event", () => stream.events.length >= 200);
+      await waitFor("every event", () => stream.numbers().length >= 200);
       expect(stream.numbers()).toEqual(all);
     }
-    await waitFor("every odd event", () => streams[2]!.events.length >= 100);
+    await waitFor("every odd event", () => streams[2]!.numbers().length >= 100);
     expect(streams[2]!.numbers()).toEqual(all.filter((n) => n % 2 === 1));
     expect(streams[0]!.answers.length).toBeGreaterThan(1);
     for (const stream of streams) await stream.leave();

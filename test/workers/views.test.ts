@@ -86,6 +86,27 @@ describe.skipIf(skip !== undefined)("Durable Objects", () => {
     });
   });
 
+  it("are bound by a company's own maxConnections, for counters as for events", async () => {
+    const headers = { authorization: `Bearer ${await tokenOf({ companyId: "few" })}` };
+    const put = await fetch(`${stage.url}/admin/companies/few/features`, {
+      ...{ method: "PUT", body: '{"maxConnections":1}' },
+      headers: { ...ops, "content-type": "application/json" },
+    });
+    expect(put.status).toBe(200);
+    for (const path of ["/stream/dashboard", "/stream/updates"]) {
+      const first = await fetch(`${stage.url}${path}?companyId=few`, { headers });
+      // A Worker may know of it half a second later.
+      await waitFor("a refusal", async () => {
+        const second = await fetch(`${stage.url}${path}?companyId=few`, {
+          headers: { ...headers, accept: "application/json" },
+        });
+        await second.body?.cancel();
+        return second.status === 429;
+      });
+      await first.body?.cancel();
+    }
+  });
+
   it("compress once, and workerd does not do so again", async () => {
     await stage.publish("packed", 50);
     const headers = {

@@ -35,6 +35,8 @@ export interface RedisLinkOptions {
   readonly logger: Logger;
   /** Runs on each new client before it is used; when it throws, the client is given up. */
   readonly prepare: (client: Client) => Promise<void>;
+  /** Runs on a client that cannot be used yet because a script holds the server. */
+  readonly busy?: (client: Client) => Promise<void>;
 }
 
 function createClientFor(url: string) {
@@ -50,7 +52,7 @@ function createClientFor(url: string) {
 }
 
 /** @throws MillraceError `invalid-settings` when the URL is none of Redis. Nothing of it is in the message: it may hold a password. */
-export function openRedisLink({ url, logger, prepare }: RedisLinkOptions): RedisLink {
+export function openRedisLink({ url, logger, prepare, busy }: RedisLinkOptions): RedisLink {
   const server = parseServer(url);
   const closing = new AbortController();
   const firstTry = Promise.withResolvers<void>();
@@ -89,7 +91,10 @@ export function openRedisLink({ url, logger, prepare }: RedisLinkOptions): Redis
     try {
       await own.connect();
       // A server that reads its data from disk takes connections, and answers everything with LOADING.
-      await own.sendCommand(["PING"]);
+      await own.sendCommand(["PING"]).catch(async (error: unknown) => {
+        if (error instanceof ErrorReply && error.message.startsWith("BUSY ")) await busy?.(own);
+        throw error;
+      });
       await prepare(own);
       clearTimeout(timer);
       lastReplyMs = performance.now();

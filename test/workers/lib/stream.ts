@@ -64,7 +64,8 @@ export function openStream(url: string, path: string, headers: Record<string, st
   };
   return {
     events,
-    numbers: () => events.map(({ data }) => data.n),
+    // A refusal that passes is an event too, and has none.
+    numbers: () => events.map(({ data }) => data.n).filter((n) => n !== undefined),
     answers,
     frames,
     leave,
