@@ -120,10 +120,11 @@ async function run(context: BenchContext) {
           ),
           ...target(
             `Redis commands of a storm of ${format(CLIENTS)} clients (${MISSED} events are one page)`,
-            "at most 10",
+            // An instance renews its lease about every 10 s, with four.
+            "at most 10 (14 when a lease falls in)",
             usualReads,
             "",
-            (reads) => reads <= 10,
+            (reads) => reads <= 14,
           ),
         ]
       : [],
