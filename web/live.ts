@@ -192,6 +192,8 @@ function watch(companyId: string): void {
   companyText.value = isListed ? "" : companyId;
   state = { kind: "connecting", resumeAfter: "" };
   session = openSession(companyId, view);
+  // The numbers of the one before must not stand under this name.
+  tick();
 }
 
 function upperFirst(text: string): string {

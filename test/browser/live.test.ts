@@ -152,6 +152,7 @@ describe("page /", () => {
     await page.getByText("globex", { exact: true }).click();
     await waitFor("the other company", async () => (await text("company-name")) === "globex");
     await untilReceived(3);
+    await waitFor("its rows", async () => (await rows().count()) >= 3);
     const data = await page.locator("#rows td.c-data").allTextContents();
     expect(data.length).toBeGreaterThan(0);
     for (const one of data) expect(JSON.parse(one)).toMatchObject({ companyId: "globex" });
