@@ -11,7 +11,7 @@ import type { CompanyId } from "../functions/core/ids.ts";
 import type { Logger } from "../functions/core/logger.ts";
 import type { Settings } from "../functions/core/settings.ts";
 import { startLive } from "../functions/live/start.ts";
-import type { Live } from "../functions/ports/live.ts";
+import { type Live, scopeOf } from "../functions/ports/live.ts";
 import { deflate } from "../functions/runtimes/zlib.ts";
 import { openEdgeStore, readBindings } from "./environment.ts";
 import { openWorkerStream } from "./event-stream.ts";
@@ -78,7 +78,7 @@ async function answer(
   if (asked.kind === "poll") return new Response((await live.poll(company)).text);
   const { wanted, headers } = asked;
   // Whatever the Worker's code comes to: what is held here is this company's.
-  if ((wanted.kind === "updates" ? wanted.company : wanted.scope) !== company)
+  if (scopeOf(wanted) !== company)
     throw new Error("Cannot open a stream: this is the hub of another company");
   const opened = await live.open({ raw: request, env: undefined }, wanted, headers);
   return typeof opened === "string" ? refusedResponse(opened) : opened;

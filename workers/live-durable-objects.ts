@@ -1,8 +1,7 @@
 /** Live on Durable Objects: each company has one, and another for every SHARD_CONNECTIONS of its connections. */
 import { describeError, MillraceError } from "../functions/core/errors.ts";
-import type { CompanyId } from "../functions/core/ids.ts";
 import { textMessage } from "../functions/core/text-message.ts";
-import type { Live, LiveRequest } from "../functions/ports/live.ts";
+import { type Live, scopeOf } from "../functions/ports/live.ts";
 import type { CompanyHub } from "./company-hub.ts";
 import {
   type ClientRequest,
@@ -44,7 +43,7 @@ export function createDurableObjectsLive(options: DurableObjectsLiveOptions): Li
 
   return {
     async open({ raw }, wanted, headers) {
-      const company = companyOf(wanted);
+      const company = scopeOf(wanted);
       const most = wanted.maxConnections ?? maxConnectionsPerCompany;
       // Views over all companies are few, and are one Durable Object's.
       const shards = company === undefined ? 1 : Math.max(1, Math.ceil(most / shardConnections));
@@ -75,8 +74,4 @@ export function createDurableObjectsLive(options: DurableObjectsLiveOptions): Li
     },
     stats: () => ({ connectionsByCompany: {}, isDraining: false }),
   };
-}
-
-function companyOf(wanted: LiveRequest): CompanyId | undefined {
-  return wanted.kind === "updates" ? wanted.company : wanted.scope;
 }

@@ -1,4 +1,8 @@
 /** Refusals that will pass, by the name of the event that says so: one of the types no event of a company may have. */
+import { jitter } from "./backoff.ts";
+import { joinBytes } from "./bytes.ts";
+import type { Encoding } from "./encoding.ts";
+
 export interface Refused {
   readonly reason: "busy" | "draining" | "disabled";
   readonly status: 429 | 503;
@@ -26,6 +30,11 @@ export const REFUSALS = {
     message: "This stream cannot be served at the moment, try again later",
   },
 } as const satisfies Record<string, Refused>;
+
+/** Why, and when to come back, as the whole of a stream or the end of one. No id: the client's cursor stays. */
+export function refusalFrames(encoding: Encoding, { reason, message }: Refused): Uint8Array {
+  return joinBytes([encoding.retry(jitter(REFUSED_RETRY_MS)), encoding.notice(reason, { reason, message })]);
+}
 
 /** Milliseconds, to be jittered, after which a refused client comes back: what refuses lasts for seconds (a restart, a full house). */
 export const REFUSED_RETRY_MS = 5_000;

@@ -1,11 +1,10 @@
 /** Hub on one instance's memory: a feed a company, and one timer for everything that goes by time. */
 import { jitter, renewalAt, spread } from "../core/backoff.ts";
-import { joinBytes } from "../core/bytes.ts";
 import type { Encoding } from "../core/encoding.ts";
 import type { CompanyId } from "../core/ids.ts";
 import { RETRY_MS } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
-import { REFUSALS, REFUSED_RETRY_MS } from "../core/refusals.ts";
+import { REFUSALS, refusalFrames } from "../core/refusals.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { Hub, HubCounters, JoinRequest, Membership } from "../ports/hub.ts";
 import { createFeed, type Feed } from "./feed.ts";
@@ -131,9 +130,7 @@ function sendBack(feed: Feed, member: Member, reason: "aged" | "draining"): void
 
 /** What a client is told that is sent away and will be let in again; who has no right any more learns it when it comes back. */
 function farewell(reason: Parameters<Membership["end"]>[0], encoding: Encoding): Uint8Array | undefined {
-  if (reason !== "disabled") return undefined;
-  const { message } = REFUSALS.disabled;
-  return joinBytes([encoding.retry(jitter(REFUSED_RETRY_MS)), encoding.notice(reason, { reason, message })]);
+  return reason === "disabled" ? refusalFrames(encoding, REFUSALS.disabled) : undefined;
 }
 
 function createMember(request: JoinRequest, feed: Feed, maxConnectionAgeMs: number): Member {

@@ -7,7 +7,13 @@ import { EVENT_STREAM_HEADERS, SSE } from "../core/sse.ts";
 import type { Counters, SnapshotSink } from "../ports/counters.ts";
 import type { EventStreamRequest, OpenEventStream } from "../ports/event-stream.ts";
 import type { Hub, Membership, Sink } from "../ports/hub.ts";
-import type { Live, LiveRequest, SnapshotsRequest, UpdatesRequest } from "../ports/live.ts";
+import {
+  type Live,
+  type LiveRequest,
+  type SnapshotsRequest,
+  scopeOf,
+  type UpdatesRequest,
+} from "../ports/live.ts";
 import type { Sessions } from "../ports/sessions.ts";
 import type { OpenWebSocket, WebSocketSink } from "../ports/web-socket.ts";
 import { gzipSink } from "./gzip-sink.ts";
@@ -40,8 +46,8 @@ export function createLocalLive(options: LocalLiveOptions): Live {
         leave?.();
       },
       joined(membership: Membership) {
-        const scope = wanted.kind === "updates" ? wanted.company : wanted.scope;
-        const ended = sessions.enter({ principal: wanted.principal, scope, membership });
+        const { principal } = wanted;
+        const ended = sessions.enter({ principal, scope: scopeOf(wanted), membership });
         leave = () => {
           ended();
           membership.leave();

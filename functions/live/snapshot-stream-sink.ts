@@ -2,7 +2,7 @@
 import { jitter } from "../core/backoff.ts";
 import { encodeText } from "../core/bytes.ts";
 import { RETRY_MS } from "../core/limits.ts";
-import { REFUSALS, REFUSED_RETRY_MS } from "../core/refusals.ts";
+import { REFUSALS, refusalFrames } from "../core/refusals.ts";
 import { SSE } from "../core/sse.ts";
 import type { TextMessage } from "../core/text-message.ts";
 import type { SnapshotKind, SnapshotSink } from "../ports/counters.ts";
@@ -38,10 +38,7 @@ export function snapshotStreamSink(sink: Sink, kind: SnapshotKind): SnapshotSink
       if (!isFull) {
         // Who comes back by itself is told when, so that not all do at once.
         if (reason === "aged" || reason === "draining") sink.write(SSE.retry(jitter(RETRY_MS)));
-        if (reason === "disabled") {
-          sink.write(SSE.retry(jitter(REFUSED_RETRY_MS)));
-          sink.write(SSE.notice(reason, { reason, message: REFUSALS.disabled.message }));
-        }
+        if (reason === "disabled") sink.write(refusalFrames(SSE, REFUSALS.disabled));
       }
       sink.end(reason);
     },

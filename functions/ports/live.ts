@@ -42,6 +42,11 @@ export interface SnapshotsRequest extends LiveRequestBase {
 
 export type LiveRequest = UpdatesRequest | SnapshotsRequest;
 
+/** Whose it is; undefined: numbers over all companies. */
+export function scopeOf(wanted: LiveRequest): Scope {
+  return wanted.kind === "updates" ? wanted.company : wanted.scope;
+}
+
 export interface LiveStats {
   /** Open streams of events here. */
   readonly connectionsByCompany: Readonly<Record<CompanyId, number>>;

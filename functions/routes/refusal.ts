@@ -4,15 +4,14 @@
  */
 import type { Context } from "hono";
 import { jitter } from "../core/backoff.ts";
-import { joinBytes } from "../core/bytes.ts";
-import { REFUSED_RETRY_MS, type Refused } from "../core/refusals.ts";
+import { REFUSED_RETRY_MS, type Refused, refusalFrames } from "../core/refusals.ts";
 import { SSE } from "../core/sse.ts";
 import type { Sink } from "../ports/hub.ts";
 import { problem } from "./answer.ts";
 
-/** The refusal as the whole of a stream. No id: the client's cursor stays. */
-export function writeRefusal(sink: Sink, { reason, message }: Refused): void {
-  sink.write(joinBytes([SSE.retry(jitter(REFUSED_RETRY_MS)), SSE.notice(reason, { reason, message })]));
+/** The refusal as the whole of a stream. */
+export function writeRefusal(sink: Sink, refused: Refused): void {
+  sink.write(refusalFrames(SSE, refused));
   sink.end();
 }
 

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describeError, MillraceError } from "../../core/errors.ts";
+import { cannotListen } from "../cannot-listen.ts";
 import { listenHost } from "./host.ts";
 
 /** Connections the kernel holds until they are accepted: a thousand clients reconnecting at once must not be refused. Capped by somaxconn. */
@@ -18,11 +18,7 @@ export async function listen(server: Server, host: string, port: number, setting
     server.listen({ port, host: listenHost(host), backlog: BACKLOG });
     await once(server, "listening");
   } catch (cause) {
-    throw new MillraceError(
-      "unavailable",
-      `Cannot listen on "${host}:${port}": ${describeError(cause)}, expected a free port; set ${setting} to another one, or to 0 for any`,
-      { cause },
-    );
+    throw cannotListen(host, port, setting, cause);
   }
   return (server.address() as AddressInfo).port;
 }
