@@ -65,8 +65,13 @@ describe("chaos", { timeout: 120_000 }, () => {
     const last = await load.stop();
     console.log(`${last} messages through ${done.length} faults: ${done.join(" ")}`);
     for (const reader of readers.all) await expectAll(reader, upTo(last), { timeoutMs: 30_000 });
-    expect(readers.all.flatMap(({ gaps, notices }) => [...gaps, ...notices])).toEqual([]);
-    expect(readers.all.map(({ closes }) => closes)).toEqual(readers.all.map(() => 0));
+    expect(readers.all.flatMap(({ gaps }) => gaps)).toEqual([]);
+    // Who comes while Redis is away is told to come again, because it cannot be known what was revoked. Nobody is sent away who is there.
+    const mayBeRefused = done.some((fault) => fault.includes("redis"));
+    for (const { notices, closes } of readers.all) {
+      expect(notices.filter((notice) => !(mayBeRefused && notice === "busy"))).toEqual([]);
+      expect(closes).toBeLessThanOrEqual(notices.length);
+    }
     using late = openReader({ ...options, after: "0.0-0" });
     await expectAll(late, upTo(last));
     expect(await deadLetters(redis.url)).toEqual([]);

@@ -3,14 +3,29 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
 
-/** A port nobody listens on now. */
+/**
+ * Below the ports that Linux gives to outgoing connections and to `listen(0)` (32768 and up, ip(7)): one of those may be taken between the
+ * question and the start of a server that needs seconds for it, or while a server is killed and started again. A worker has a range of its own.
+ */
+const PORTS = { first: 10_240, each: 1_400, workers: 16 };
+const range = PORTS.first + (Number(process.env.VITEST_POOL_ID ?? 0) % PORTS.workers) * PORTS.each;
+let next = Math.floor(Math.random() * PORTS.each);
+
+/** A port nobody listens on now, and that this process has not given before. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
+  for (let tried = 0; tried < PORTS.each; tried++) {
+    const port = range + (next++ % PORTS.each);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await Promise.race([
+      once(server, "listening").then(() => true),
+      once(server, "error").then(() => false),
+    ]).catch(() => false);
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+  throw new Error(`Cannot find a free port from ${range} to ${range + PORTS.each - 1}`);
 }
 
 export interface RunningProcess {

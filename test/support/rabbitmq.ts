@@ -84,13 +84,15 @@ export async function startRabbitMq({
   const epmd = start("epmd", ["-port", String(epmdPort), "-address", "127.0.0.1"]);
   await waitFor("epmd", () => accepts(epmdPort));
 
+  const urlOf: RabbitMq["urlOf"] = ({ user = "guest", password = "guest", vhost = "/" } = {}) =>
+    `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(vhost)}`;
   let current: RunningProcess;
   const up = async () => {
     mkdirSync(data, { recursive: true });
     current = start(program("rabbitmq-server"), [], { env: environment, cwd: folder });
     const isUp = async () => {
       if (current.child.exitCode !== null) throw new Error(current.output());
-      return accepts(port);
+      return answers(urlOf());
     };
     await waitFor(`rabbitmq-server on port ${port}`, isUp, { timeoutMs: START_MS, everyMs: 50 });
   };
@@ -104,9 +106,6 @@ export async function startRabbitMq({
     });
     return stdout;
   };
-  const urlOf: RabbitMq["urlOf"] = ({ user = "guest", password = "guest", vhost = "/" } = {}) =>
-    `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(vhost)}`;
-
   return {
     port,
     url: urlOf(),
@@ -145,6 +144,17 @@ export async function startRabbitMq({
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Whether a broker opens a connection: it listens a moment before it does. */
+async function answers(url: string): Promise<boolean> {
+  try {
+    const connection = await connect(url);
+    await connection.close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A channel with publisher confirms, on a connection that lasts as long as `use`. */
