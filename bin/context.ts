@@ -34,13 +34,16 @@ export const STORE_SETTINGS = [
   "REPLAY_RETENTION_MS",
   "TODAY_TIMEZONE",
 ] as const satisfies SettingName[];
-/** What `millrace up` calls the source on its own broker, which no bridge.yaml names. */
-export const EMBEDDED_SOURCE = "embedded";
+/** The settings of the telemetry store, besides DATA_DIR. */
+export const TELEMETRY_SETTINGS = [
+  ...["MONGODB_URI", "MONGODB_DATABASE", "MONGO_COLLECTION", "TELEMETRY_RETENTION_MS"],
+] as SettingName[];
 /** The settings of HTTP. */
 export const HTTP_SETTINGS = [
   ...["PORT", "HOST", "STREAMING_ENABLED", "AUTH_MODE", "JWT_SECRET", "JWKS_URL", "JWT_ISSUER"],
   ...["JWT_AUDIENCE", "HEARTBEAT_MS", "MAX_CONNECTION_AGE_MS", "IDLE_TIMEOUT_MS", "DRAIN_MS"],
   ...["CONNECTION_BUFFER_EVENTS", "STREAM_COMPRESSION", "MAX_CONNECTIONS_PER_COMPANY", "CORS_ORIGINS"],
+  ...["AUTH_TOKEN", "DEFAULT_PAGE_SIZE"],
 ] as SettingName[];
 /** The settings of the framed-TCP broker. */
 export const BROKER_SETTINGS = [

@@ -1,8 +1,9 @@
-/** The bridge: every source of the configuration into one log. */
+/** The bridge: every source of the configuration into one log and one telemetry store. */
 import type { Logger } from "../functions/core/logger.ts";
 import type { BrokerSource } from "../functions/ports/broker-source.ts";
 import type { DeadLetters } from "../functions/ports/dead-letters.ts";
 import type { EventLog } from "../functions/ports/event-log.ts";
+import type { TelemetryStore } from "../functions/ports/telemetry-store.ts";
 import type { BridgeConfig } from "./config/config.ts";
 import { createSource } from "./registry.ts";
 import { runSource } from "./run.ts";
@@ -12,6 +13,8 @@ export interface BridgeOptions {
   readonly config: BridgeConfig;
   /** Stays the caller's: close it after the bridge. */
   readonly log: Pick<EventLog, "append">;
+  /** Takes the readings; the caller's too. */
+  readonly telemetry: Pick<TelemetryStore, "write">;
   readonly deadLetters: Pick<DeadLetters, "put">;
   readonly logger: Logger;
 }
@@ -35,7 +38,7 @@ export interface Bridge extends AsyncDisposable {
 }
 
 /** A bridge that has not begun. */
-export function createBridge({ config, log, deadLetters, logger }: BridgeOptions): Bridge {
+export function createBridge({ config, log, telemetry, deadLetters, logger }: BridgeOptions): Bridge {
   const stop = new AbortController();
   const parts = config.sources
     .filter(({ enabled }) => enabled)
@@ -56,7 +59,7 @@ export function createBridge({ config, log, deadLetters, logger }: BridgeOptions
       if (parts.length === 0)
         logger.warn({}, "Bridge has no source: no setting names a broker, nor does bridge.yaml");
       running = parts.map(({ source, monitor }) =>
-        runSource(source, { log, deadLetters, monitor }, stop.signal),
+        runSource(source, { log, telemetry, deadLetters, monitor }, stop.signal),
       );
     },
     stats: () => parts.map(({ monitor, more }) => ({ ...monitor.stats, ...more })),

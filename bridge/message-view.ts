@@ -44,6 +44,13 @@ export function invalid(name: string, was: string, expected: string): MillraceEr
   return new MillraceError("invalid-input", `Cannot read event ${name}: ${was}, expected ${expected}`);
 }
 
+/** The same message with another payload. */
+export function withDataText(view: View, text: string): View {
+  if (text === view.dataText) return view;
+  const { dataText, data } = viewPlain(view.message, text);
+  return { ...view, dataText, data };
+}
+
 function viewPlain(message: RawMessage, text: string): View {
   let parsed: { readonly value: unknown } | undefined;
   const data = () => {

@@ -1,14 +1,17 @@
 /**
- * From one source into the log: append, then ack, never the other way round. A batch the store does not take is held, and nothing
- * more is taken from the broker, until it does: memory is one batch and what the source holds behind it.
+ * From one source into the log, and its readings into the telemetry store: write, append, then ack, never the other way round. A batch that
+ * one of them does not take is held, and nothing more is taken from the broker, until it does: memory is one batch and what the source holds
+ * behind it. Whatever is stored twice, after a crash or a try whose answer was lost, is there once.
  */
 import { randomUUID } from "node:crypto";
 import { type BackoffOptions, backoffMs, sleep } from "../functions/core/backoff.ts";
 import { MillraceError } from "../functions/core/errors.ts";
 import type { MillraceEvent } from "../functions/core/event.ts";
+import type { Reading } from "../functions/core/reading.ts";
 import type { Batch, BrokerSource, Undecodable } from "../functions/ports/broker-source.ts";
 import type { DeadLetter, DeadLetters } from "../functions/ports/dead-letters.ts";
 import type { EventLog } from "../functions/ports/event-log.ts";
+import type { TelemetryStore } from "../functions/ports/telemetry-store.ts";
 import type { SourceMonitor } from "./source-monitor.ts";
 
 /** Milliseconds after the abort in which what is in hand may still be stored. */
@@ -16,6 +19,7 @@ const GRACE_MS = 5000;
 
 export interface PumpDeps {
   readonly log: Pick<EventLog, "append">;
+  readonly telemetry: Pick<TelemetryStore, "write">;
   readonly deadLetters: Pick<DeadLetters, "put">;
   readonly monitor: SourceMonitor;
   /** Between tries to store. */
@@ -50,19 +54,29 @@ export async function pump(source: BrokerSource, deps: PumpDeps, signal: AbortSi
 async function store(
   name: string,
   batch: Batch,
-  { log, deadLetters, monitor, backoff }: PumpDeps,
+  { log, telemetry, deadLetters, monitor, backoff }: PumpDeps,
   signal: AbortSignal,
   grace: Grace,
 ): Promise<unknown> {
   const { stats } = monitor;
   const events: MillraceEvent[] = [];
+  const readings: Reading[] = [];
   const letters: DeadLetter[] = [];
   for (const delivery of batch.deliveries) {
-    if ("event" in delivery) events.push(delivery.event);
-    else letters.push(deadLetter(name, delivery.undecodable));
+    if ("event" in delivery) {
+      events.push(delivery.event);
+      if (delivery.reading) readings.push(delivery.reading);
+    } else letters.push(deadLetter(name, delivery.undecodable));
   }
   // Apart from each other: a letter put twice is there twice.
   const steps = [
+    // Before the events: who is told of a reading can ask for it.
+    async () => {
+      if (readings.length === 0) return;
+      const { stored } = await telemetry.write(readings);
+      stats.readings += stored;
+      stats.duplicateReadings += readings.length - stored;
+    },
     async () => {
       if (events.length === 0) return;
       const appended = await log.append(events);

@@ -5,6 +5,14 @@ import { describeError, MillraceError } from "../functions/core/errors.ts";
 /** Milliseconds for the server to answer a new connection. */
 const CONNECT_MS = 10_000;
 
+export interface ConnectOptions {
+  /**
+   * It keeps no process alive. What cannot be let go of is a connection that is neither taken nor refused yet: a process that has ended
+   * otherwise waits for it, up to CONNECT_MS. Default false.
+   */
+  readonly isBackground?: boolean;
+}
+
 export type RedisClient = ReturnType<typeof createRedisClient>;
 
 /**
@@ -18,10 +26,13 @@ export async function connectRedisOnce(
   url: string,
   onLost: (cause: unknown) => void,
   signal: AbortSignal,
+  { isBackground = false }: ConnectOptions = {},
 ): Promise<RedisClient | undefined> {
   if (signal.aborted) return undefined;
   const what = `Cannot connect to Redis "${new URL(url).host}"`;
   const client = createRedisClient(url);
+  // Before there is a socket, so that it is made like that.
+  if (isBackground) client.unref();
   let late: MillraceError | undefined;
   client.on("error", onLost);
   client.on("end", () => onLost(new Error("the connection was closed")));
@@ -31,6 +42,7 @@ export async function connectRedisOnce(
     late = redisError(what, new Error(`no answer in ${CONNECT_MS} ms`));
     client.destroy();
   }, CONNECT_MS);
+  if (isBackground) timer.unref();
   try {
     await client.connect();
     // A server that reads its data from disk takes connections, and answers everything with LOADING.

@@ -3,13 +3,14 @@ import type { Logger } from "../functions/core/logger.ts";
 import type { BrokerSource, Decode } from "../functions/ports/broker-source.ts";
 import type { SourceConfig, SourceConfigs } from "./config/config.ts";
 import { createDecode, type DecodeOptions } from "./decode.ts";
+import { companyOfChannel, mendChannelData, scopeOfChannel, typeOfChannel } from "./service-channels.ts";
 import type { SourceEvents } from "./source-monitor.ts";
 import { createFramedTcpSource } from "./sources/framed-tcp.ts";
 import { createIbmMqSource } from "./sources/ibm-mq.ts";
 import { createNatsCoreSource } from "./sources/nats-core.ts";
 import { createNatsJetStreamSource } from "./sources/nats-jetstream.ts";
 import { createRabbitMqSource } from "./sources/rabbitmq.ts";
-import { createRedisPubSubSource, scopeOfChannel, typeOfChannel } from "./sources/redis-pubsub.ts";
+import { createRedisPubSubSource } from "./sources/redis-pubsub.ts";
 
 interface SourceDeps {
   readonly events: SourceEvents;
@@ -38,12 +39,18 @@ const KINDS: { readonly [Name in keyof SourceConfigs]: Kind<SourceConfigs[Name]>
     create: (config, deps) => createRabbitMqSource({ ...config, ...deps }),
   },
   "framed-tcp": {
-    decode: () => ({ lastResortId: "random" }),
+    decode: ({ acks, rowCompany }) => ({ lastResortId: acks ? "content" : "random", rowCompany }),
     create: (config, deps) => createFramedTcpSource({ ...config, ...deps }),
   },
   "redis-pubsub": {
     // Not for redelivery, which there is none of: for a message on two channels, and for two bridges on one.
-    decode: () => ({ lastResortId: "content", typeOf: typeOfChannel, contentScope: scopeOfChannel }),
+    decode: () => ({
+      lastResortId: "content",
+      typeOf: typeOfChannel,
+      contentScope: scopeOfChannel,
+      companyOf: companyOfChannel,
+      mend: mendChannelData,
+    }),
     create: (config, deps) => createRedisPubSubSource({ ...config, ...deps }),
   },
   "ibm-mq": {

@@ -20,11 +20,17 @@ export interface SourceStats {
   appended: number;
   /** Events the log had already. */
   duplicates: number;
+  /** Readings new in the telemetry store. */
+  readings: number;
+  /** Readings the telemetry store had already. */
+  duplicateReadings: number;
   /** Messages put into the dead letters. */
   deadLettered: number;
   /** Messages lost because the broker knows no back-pressure or no acks. */
   dropped: number;
-  /** Appends and dead-letter writes tried again. */
+  /** Log lines left out, as their service sends more than it may. */
+  leftOut: number;
+  /** Appends, writes of readings and of dead letters tried again. */
   retries: number;
   /** Connections tried again. */
   reconnects: number;
@@ -39,8 +45,8 @@ export interface SourceStats {
 export interface SourceEvents {
   /** It is connected and would get a message now. */
   connected(): void;
-  /** Messages were lost, by the source's own decision. */
-  dropped(messages: number): void;
+  /** Messages were lost, by the source's own decision. `flood`: one service sends more log lines than it may. */
+  dropped(messages: number, reason?: "flood"): void;
 }
 
 export interface SourceMonitor extends SourceEvents {
@@ -65,8 +71,11 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
     received: 0,
     appended: 0,
     duplicates: 0,
+    readings: 0,
+    duplicateReadings: 0,
     deadLettered: 0,
     dropped: 0,
+    leftOut: 0,
     retries: 0,
     reconnects: 0,
     oldestUnackedAtMs: undefined,
@@ -75,8 +84,22 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
   let storeError: unknown;
   let droppedSinceWarning = 0;
   let warnedAtMs = 0;
+  let leftOutSinceWarning = 0;
+  let leftOutWarnedAtMs = 0;
   let lettersSinceWarning = 0;
   let lettersWarnedAtMs = 0;
+
+  const leftOut = (lines: number) => {
+    stats.leftOut += lines;
+    leftOutSinceWarning += lines;
+    if (Date.now() - leftOutWarnedAtMs < WARNING_EVERY_MS) return;
+    logger.warn(
+      { source: name, lines: leftOutSinceWarning },
+      "Log lines of a service that floods are left out",
+    );
+    leftOutSinceWarning = 0;
+    leftOutWarnedAtMs = Date.now();
+  };
 
   return {
     stats,
@@ -113,7 +136,8 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
       storeError = undefined;
       stats.lastError = connectionError === undefined ? undefined : textOf(connectionError);
     },
-    dropped(messages) {
+    dropped(messages, reason) {
+      if (reason === "flood") return leftOut(messages);
       stats.dropped += messages;
       droppedSinceWarning += messages;
       if (Date.now() - warnedAtMs < WARNING_EVERY_MS) return;

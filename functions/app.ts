@@ -10,25 +10,39 @@ import type { OpenEventStream } from "./ports/event-stream.ts";
 import type { Gate } from "./ports/gate.ts";
 import type { InstanceRegistry } from "./ports/instance-registry.ts";
 import type { Live } from "./ports/live.ts";
+import type { TelemetryStore } from "./ports/telemetry-store.ts";
 import type { Tickets } from "./ports/tickets.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { methodNotAllowed, problem } from "./routes/answer.ts";
 import { cors } from "./routes/cors.ts";
 import { dashboardRoutes } from "./routes/dashboard.ts";
+import { gpusRoutes } from "./routes/gpus.ts";
+import { graphqlRoutes } from "./routes/graphql.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { historyRoutes } from "./routes/history.ts";
 import { loopbackOnly } from "./routes/loopback-only.ts";
 import { mqRoutes } from "./routes/mq.ts";
+import { openapiRoutes } from "./routes/openapi.ts";
 import { type Asset, pagesRoutes } from "./routes/pages.ts";
 import { type ProbesDeps, probesRoutes } from "./routes/probes.ts";
 import { renewRoutes } from "./routes/renew.ts";
+import { servicesRoutes } from "./routes/services.ts";
 import { statsRoutes } from "./routes/stats.ts";
 import { streamRoutes } from "./routes/stream.ts";
 import { ticketsRoutes } from "./routes/tickets.ts";
 
 /** Everything stays the caller's to close. */
 export interface AppDeps {
-  readonly settings: Pick<Settings, "STREAMING_ENABLED" | "CORS_ORIGINS" | "AUTH_MODE">;
+  readonly settings: Pick<
+    Settings,
+    | "STREAMING_ENABLED"
+    | "CORS_ORIGINS"
+    | "AUTH_MODE"
+    | "AUTH_TOKEN"
+    | "DEFAULT_PAGE_SIZE"
+    | "HEARTBEAT_MS"
+    | "IDLE_TIMEOUT_MS"
+  >;
   readonly log: EventLog;
   readonly live: Live;
   readonly registry: InstanceRegistry;
@@ -37,6 +51,7 @@ export interface AppDeps {
   readonly gate: Gate;
   readonly rules: AccessRules;
   readonly tickets: Tickets;
+  readonly telemetry: TelemetryStore;
   readonly openEventStream: OpenEventStream;
   /** The text of `/metrics`. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
@@ -49,6 +64,10 @@ export interface AppDeps {
 
 /** Seconds after which a store that is away may be back. */
 const RETRY_SECONDS = 5;
+/** Milliseconds until the same reason is worth another line: who asks of a store that is away may be many. */
+const SAME_REASON_MS = 10_000;
+/** Reasons of which is known when they were said. */
+const KNOWN_REASONS = 100;
 
 /** The HTTP side of Millrace, on any runtime: its `fetch(request, env)` answers every request and never rejects. */
 export function createApp(deps: AppDeps): Hono {
@@ -62,9 +81,13 @@ export function createApp(deps: AppDeps): Hono {
   app.route("/", historyRoutes(deps));
   app.route("/", mqRoutes(deps));
   app.route("/", dashboardRoutes(deps));
+  app.route("/", servicesRoutes(deps));
+  app.route("/", gpusRoutes(deps));
+  app.route("/", graphqlRoutes(deps));
   app.route("/", statsRoutes(deps));
   app.route("/", healthRoutes(deps));
   app.route("/", adminRoutes(deps));
+  app.route("/", openapiRoutes());
   app.route("/", pagesRoutes(pages));
   refuseOtherMethods(app);
   return app;
@@ -81,7 +104,8 @@ export function createProbesApp(deps: ProbesDeps): Hono {
 /** One that finds nothing, and answers every error. */
 function emptyApp(logger: Logger): Hono {
   const app = new Hono();
-  app.onError((error, c) => answerError(error, c, logger));
+  const warn = warnRarely(logger);
+  app.onError((error, c) => answerError(error, c, logger, warn));
   app.notFound((c) => problem(c, 404, `Cannot find ${quote(c.req.path)}: there is no such route`));
   app.use(async (_c, next) => {
     try {
@@ -94,7 +118,20 @@ function emptyApp(logger: Logger): Hono {
   return app;
 }
 
-function answerError(error: Error, c: Context, logger: Logger): Response {
+/** A line for each reason once in a while; in between it is for who debugs. */
+function warnRarely(logger: Logger): Logger["warn"] {
+  const saidAtMs = new Map<string, number>();
+  return (fields: { readonly reason?: string }, message: string) => {
+    const { reason = "" } = fields;
+    const isNew = performance.now() - (saidAtMs.get(reason) ?? Number.NEGATIVE_INFINITY) > SAME_REASON_MS;
+    if (!isNew) return logger.debug(fields, message);
+    if (saidAtMs.size >= KNOWN_REASONS) saidAtMs.clear();
+    saidAtMs.set(reason, performance.now());
+    logger.warn(fields, message);
+  };
+}
+
+function answerError(error: Error, c: Context, logger: Logger, warn: Logger["warn"]): Response {
   if (error instanceof MillraceError && error.status < 500) {
     const headers: Record<string, string> =
       error.code === "unauthorized" ? { "www-authenticate": "Bearer" } : {};
@@ -103,7 +140,7 @@ function answerError(error: Error, c: Context, logger: Logger): Response {
   // The path alone: a query may hold what must not be logged. And the client is not told where our stores are.
   const fields = { reason: describeError(error), method: c.req.method, path: c.req.path };
   if (error instanceof MillraceError && error.retryable) {
-    logger.warn(fields, "Cannot answer a request now");
+    warn(fields, "Cannot answer a request now");
     return problem(c, 503, "Something this answer needs cannot be reached at the moment, try again later", {
       "retry-after": String(RETRY_SECONDS),
     });

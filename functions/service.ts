@@ -12,6 +12,7 @@ import type { Authenticator } from "./ports/authenticator.ts";
 import type { EventLog } from "./ports/event-log.ts";
 import type { OpenEventStream } from "./ports/event-stream.ts";
 import type { InstanceRegistry } from "./ports/instance-registry.ts";
+import type { TelemetryStore } from "./ports/telemetry-store.ts";
 import type { Tickets } from "./ports/tickets.ts";
 import type { OpenWebSocket } from "./ports/web-socket.ts";
 import type { SourceStatus } from "./routes/probes.ts";
@@ -22,6 +23,7 @@ export interface ServiceStore {
   readonly registry: InstanceRegistry;
   readonly rules: AccessRules;
   readonly tickets: Tickets;
+  readonly telemetry: TelemetryStore;
 }
 
 /** Everything stays the caller's to close, after the service. */

@@ -2,15 +2,29 @@
  * Bundles the pages in memory: what `web/` holds, minified, under names that carry a hash of the content. Nothing is written, so there
  * is no build step to forget. Takes about 50 ms, once, at the start.
  *
- * Run as a program it writes them to `dist/pages.js`, for runtimes that have no file system to build from (see wrangler.toml).
+ * Run as a program it writes them to `dist/`, for runtimes that have no file system to build from: `pages.js` holds what is small,
+ * `large-pages.js` the rest, and `static/` the rest once more as files, for Workers' static assets (see wrangler.toml).
  */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
 import { build, stop } from "esbuild";
-import type { Asset } from "../functions/routes/pages.ts";
+import { type Asset, headersOf } from "../functions/routes/pages.ts";
 
 /** A page is an HTML file here; what its `src` and `href` name here is bundled for it. */
-const PAGES: Readonly<Record<string, string>> = { "/": "index.html" };
+const PAGES: Readonly<Record<string, string>> = { "/": "index.html", "/swagger/index.html": "swagger.html" };
+
+/** Files of a package, minified already: they are taken as they are. */
+const PACKAGED: Readonly<Record<string, string>> = {
+  "swagger-ui-bundle.js": import.meta.resolve("swagger-ui-dist/swagger-ui-bundle.js"),
+  "swagger-ui.css": import.meta.resolve("swagger-ui-dist/swagger-ui.css"),
+};
+
+/** Pages whose scripts make HTML from strings. */
+const MAKE_HTML = new Set(["/swagger/index.html"]);
+
+/** Bytes: what is larger has no place in the bundle of a Worker, which each isolate parses before its first answer. */
+const LARGE_BYTES = 100_000;
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
@@ -20,7 +34,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 };
 
 /** A reference of a page to a file beside it, not to a URL path, a fragment or another site. */
-const REFERENCE = /\b(src|href)="([\w.-]+\.(?:ts|css|svg))"/g;
+const REFERENCE = /\b(src|href)="([\w.-]+\.(?:ts|js|css|svg))"/g;
 
 /** URL path to asset. @throws esbuild's BuildFailure when a module does not bundle, an Error when a page names a file that is not there. */
 export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
@@ -36,7 +50,7 @@ export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
 
   const { outputFiles, metafile } = await build({
     absWorkingDir: folder,
-    entryPoints: [...files],
+    entryPoints: [...files].filter((file) => !(file in PACKAGED)),
     outdir: "assets",
     entryNames: "[name]-[hash]",
     loader: { ".svg": "copy" },
@@ -65,6 +79,12 @@ export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
       immutable: true,
     });
   }
+  for (const [file, body] of await readPackaged()) {
+    const [extension, hash] = [extname(file), createHash("sha256").update(body).digest("hex").slice(0, 8)];
+    const name = `${basename(file, extension)}-${hash}${extension}`;
+    names.set(file, name);
+    assets.set(`/assets/${name}`, { contentType: CONTENT_TYPES[extension] ?? "", body, immutable: true });
+  }
   for (const [path, html] of pages) {
     const linked = html.replace(REFERENCE, (_, attribute, file) => {
       const name = names.get(file);
@@ -75,17 +95,28 @@ export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
       contentType: CONTENT_TYPES[".html"] ?? "",
       body: new TextEncoder().encode(linked),
       immutable: false,
+      ...(MAKE_HTML.has(path) ? { makesHtml: true } : {}),
     });
   }
   return assets;
 }
 
+function readPackaged(): Promise<[string, Buffer][]> {
+  return Promise.all(
+    Object.entries(PACKAGED).map(
+      async ([file, url]): Promise<[string, Buffer]> => [file, await readFile(new URL(url))],
+    ),
+  );
+}
+
+type Pages = Iterable<readonly [string, Asset]>;
+
 /** The pages as a module that exports `pages`, a map like that of {@link buildPages}. @throws when an asset is not text. */
-export function pagesModule(pages: ReadonlyMap<string, Asset>): string {
+export function pagesModule(pages: Pages): string {
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  const entries = Array.from(pages, ([path, { contentType, body, immutable }]) => {
+  const entries = Array.from(pages, ([path, { body, ...asset }]) => {
     const text = JSON.stringify(decoder.decode(body));
-    return `  [${JSON.stringify(path)}, { contentType: ${JSON.stringify(contentType)}, body: encoder.encode(${text}), immutable: ${immutable} }],`;
+    return `  [${JSON.stringify(path)}, { ...${JSON.stringify(asset)}, body: encoder.encode(${text}) }],`;
   });
   return [
     "// Written by web/build.ts.",
@@ -97,11 +128,35 @@ export function pagesModule(pages: ReadonlyMap<string, Asset>): string {
   ].join("\n");
 }
 
+/** Headers of static assets, as Workers read them from the file `_headers`. */
+function headersFile(pages: Pages): string {
+  return Array.from(pages, ([path, asset]) => {
+    const lines = Object.entries(headersOf(asset)).map(([name, value]) => `  ${name}: ${value}\n`);
+    return `${path}\n${lines.join("")}`;
+  }).join("");
+}
+
 if (import.meta.main) {
   const folder = join(import.meta.dirname, "../dist");
-  await mkdir(folder, { recursive: true });
-  // In one step: somebody else may be reading it.
-  const unfinished = join(folder, `pages-${process.pid}.js`);
-  await writeFile(unfinished, pagesModule(await buildPages()));
-  await rename(unfinished, join(folder, "pages.js"));
+  const pages = [...(await buildPages())];
+  const isLarge = ([, { body }]: (typeof pages)[number]) => body.byteLength > LARGE_BYTES;
+  const large = pages.filter(isLarge);
+  const put = async (path: string, content: string | Uint8Array) => {
+    await mkdir(dirname(path), { recursive: true });
+    // In one step: somebody else may be reading it.
+    const unfinished = `${path}-${process.pid}`;
+    await writeFile(unfinished, content);
+    await rename(unfinished, path);
+  };
+  await put(join(folder, "pages.js"), pagesModule(pages.filter((page) => !isLarge(page))));
+  await put(join(folder, "large-pages.js"), pagesModule(large));
+  const files = join(folder, "static");
+  for (const [path, { body }] of large) await put(join(files, path), body);
+  await put(join(files, "_headers"), headersFile(large));
+  // Those of earlier versions; what others are just writing has another ending.
+  const names = new Set(large.map(([path]) => basename(path)));
+  for (const name of await readdir(join(files, "assets"))) {
+    const isOld = /-[0-9a-f]{8}\.(js|css)$/.test(name) && !names.has(name);
+    if (isOld) await rm(join(files, "assets", name), { force: true });
+  }
 }

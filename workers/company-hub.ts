@@ -15,10 +15,12 @@ import { type Live, scopeOf } from "../functions/ports/live.ts";
 import { deflate } from "../functions/runtimes/zlib.ts";
 import { openEdgeStore, readBindings } from "./environment.ts";
 import { openWorkerStream } from "./event-stream.ts";
+import { tellEnd } from "./follow-answer.ts";
 import {
   companyOfHub,
   decodeHubRequest,
   type HubRequest,
+  isFollowed,
   refusedResponse,
   SHARD_CONNECTIONS,
 } from "./hub-request.ts";
@@ -97,8 +99,11 @@ function wakeHub(settings: Settings, logger: Logger, visits: Visits<AwakeHub>): 
     ...store,
     sessions: createSessions({ copy, logger }),
     instance: crypto.randomUUID(),
-    openEventStream: (request, headers, onGone) =>
-      openWorkerStream(request, headers, leaving(visits, onGone)),
+    openEventStream(request, headers, onGone) {
+      const opened = openWorkerStream(request, headers, leaving(visits, onGone));
+      if (isFollowed(request.raw)) tellEnd(opened.sink);
+      return opened;
+    },
     openWebSocket: (request, headers, onGone) => openWebSocket(request, headers, leaving(visits, onGone)),
     deflate,
     scheduleTurn: createTurnSchedule(visits.count),

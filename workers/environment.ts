@@ -7,7 +7,9 @@ import { createRedisTickets } from "../functions/adapters/tickets-redis.ts";
 import { MillraceError } from "../functions/core/errors.ts";
 import type { Logger } from "../functions/core/logger.ts";
 import { readSettings, type Settings } from "../functions/core/settings.ts";
+import type { TelemetryStore } from "../functions/ports/telemetry-store.ts";
 import type { ServiceStore } from "../functions/service.ts";
+import { noTelemetry } from "./no-telemetry.ts";
 
 /** From vars and secrets alike. @throws MillraceError `invalid-settings`. */
 export function readBindings(env: Env): Settings {
@@ -21,8 +23,15 @@ export function readBindings(env: Env): Settings {
 /** Disposing it ends its subscriptions. */
 export interface EdgeStore extends ServiceStore, AsyncDisposable {}
 
+/** Opens nothing before it is asked. */
+export type OpenTelemetry = (settings: Settings) => TelemetryStore;
+
 /** Sends nothing before it is asked. @throws MillraceError `invalid-settings` when the settings name no store. */
-export function openEdgeStore(settings: Settings, logger: Logger): EdgeStore {
+export function openEdgeStore(
+  settings: Settings,
+  logger: Logger,
+  openTelemetry: OpenTelemetry = noTelemetry,
+): EdgeStore {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = settings;
   if (url === undefined || token === undefined) {
     throw new MillraceError(
@@ -42,6 +51,7 @@ export function openEdgeStore(settings: Settings, logger: Logger): EdgeStore {
     registry: createRedisInstanceRegistry({ redis }),
     rules: createRedisAccessRules({ redis }),
     tickets: createRedisTickets({ redis }),
+    telemetry: openTelemetry(settings),
     async [Symbol.asyncDispose]() {
       await log[Symbol.asyncDispose]();
       await redis[Symbol.asyncDispose]();

@@ -4,12 +4,17 @@ import { createPolledRules } from "../functions/access/rules-polled.ts";
 import { createJwtAuthenticator } from "../functions/adapters/authenticator-jwt.ts";
 import { createApp } from "../functions/app.ts";
 import type { Asset } from "../functions/routes/pages.ts";
-import { openEdgeStore, readBindings } from "./environment.ts";
+import { type OpenTelemetry, openEdgeStore, readBindings } from "./environment.ts";
 import { openWorkerStream } from "./event-stream.ts";
 import { createDurableObjectsLive, type DurableObjectsLiveOptions } from "./live-durable-objects.ts";
 import { createConsoleLogger } from "./logger.ts";
 import { createWorkerMetrics } from "./metrics.ts";
 import { createRooms } from "./rooms.ts";
+
+export interface FrontOptions extends Pick<DurableObjectsLiveOptions, "shardConnections"> {
+  /** Default: there is none, and whoever asks for readings is told. */
+  readonly openTelemetry?: OpenTelemetry;
+}
 
 /**
  * One an isolate: its requests share what is data, and each opens for itself whatever it waits for, since workerd ends that with the request.
@@ -18,11 +23,11 @@ import { createRooms } from "./rooms.ts";
 export function createFront(
   env: Env,
   pages: ReadonlyMap<string, Asset>,
-  { shardConnections }: Pick<DurableObjectsLiveOptions, "shardConnections"> = {},
+  { shardConnections, openTelemetry }: FrontOptions = {},
 ): ReturnType<typeof createApp> {
   const settings = readBindings(env);
   const logger = createConsoleLogger({ level: settings.LOG_LEVEL });
-  const store = openEdgeStore(settings, logger);
+  const store = openEdgeStore(settings, logger, openTelemetry);
   const authenticator = createJwtAuthenticator({
     secret: settings.JWT_SECRET,
     jwksUrl: settings.JWKS_URL,

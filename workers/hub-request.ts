@@ -16,11 +16,15 @@ export type HubRequest =
       readonly wanted: LiveRequest;
       /** Further ones of the answer. */
       readonly headers: Readonly<Record<string, string>>;
+      /** Whether the answer is read by the Worker itself, and says why it ends (workers/follow-answer.ts). */
+      readonly isFollowed?: boolean;
     }
   | { readonly kind: "poll" };
 
 /** Holds the request as JSON. */
 const ASKED = "millrace-asked";
+/** Of a request whose answer is followed: whoever opens the stream has the request alone, and need not parse it. */
+const FOLLOWED = "millrace-followed";
 /** Of an answer that is none: a {@link Refusal}, or that the store cannot be reached. */
 const REFUSED = "millrace-refused";
 /** Headers of the client's request that matter to who answers it. None that holds a secret; none of ours, so that nobody outside can ask. */
@@ -44,6 +48,7 @@ export function encodeHubRequest(asked: HubRequest, client?: ClientRequest): Req
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
   const headers = new Headers({ [ASKED]: json });
+  if (asked.kind === "open" && asked.isFollowed) headers.set(FOLLOWED, "1");
   for (const name of PASSED_ON) {
     const value = client?.headers.get(name) ?? null;
     if (value !== null) headers.set(name, value);
@@ -56,6 +61,10 @@ export function encodeHubRequest(asked: HubRequest, client?: ClientRequest): Req
 
 export function decodeHubRequest({ headers }: Request): HubRequest {
   return JSON.parse(headers.get(ASKED) ?? "") as HubRequest;
+}
+
+export function isFollowed({ headers }: Request): boolean {
+  return headers.has(FOLLOWED);
 }
 
 export function refusedResponse(reason: Refusal | "unavailable"): Response {

@@ -5,7 +5,8 @@ import { MillraceError } from "../../functions/core/errors.ts";
 import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { startProbeServer } from "../../functions/runtimes/node/probe-server.ts";
 import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
-import { readBridgeFile } from "../bridge-file.ts";
+import { startTelemetryExpiry } from "../../functions/runtimes/node/telemetry-expiry.ts";
+import { loneReadings, readBridgeFile } from "../bridge-file.ts";
 import {
   type Context,
   helpSettings,
@@ -13,6 +14,7 @@ import {
   SOURCE_SETTINGS,
   SOURCE_SWITCHES,
   STORE_SETTINGS,
+  TELEMETRY_SETTINGS,
 } from "../context.ts";
 
 interface BridgeOptions {
@@ -33,9 +35,13 @@ async function runBridge(
       `Cannot start the bridge: it has no source, expected ${SOURCE_SWITCHES.join(", ")} or a source in bridge.yaml`,
     );
   }
+  const warning = loneReadings(settings);
+  if (warning !== undefined) logger.warn({}, warning);
   await using store = await openStore({ settings, logger });
-  const { log, deadLetters } = store;
-  const bridge = createBridge({ config, log, deadLetters, logger });
+  const { log, telemetry, deadLetters } = store;
+  const retentionMs = settings.TELEMETRY_RETENTION_MS;
+  using _expiry = startTelemetryExpiry({ telemetry, retentionMs, logger });
+  const bridge = createBridge({ config, log, telemetry, deadLetters, logger });
   await using _probes = await startProbeServer({
     ...{ host: settings.HOST, port: settings.BRIDGE_PORT, portSetting: "BRIDGE_PORT" },
     ...{ log, logger, sources: bridge.stats, isStopping: () => signal.aborted },
@@ -52,8 +58,14 @@ async function runBridge(
 export function addBridgeCommand(program: Command): void {
   const command = program
     .command("bridge")
-    .description("read the message brokers into the event log, until stopped")
+    .description("read the message brokers into the event log and the telemetry store, until stopped")
     .option("--config <file>", "sources and rules (default: bridge.yaml here, if there is one)")
     .action((options: BridgeOptions) => runBridge(openContext(), options));
-  helpSettings(command, [...STORE_SETTINGS, "HOST", "BRIDGE_PORT", ...SOURCE_SETTINGS]);
+  helpSettings(command, [
+    ...STORE_SETTINGS,
+    ...TELEMETRY_SETTINGS,
+    "HOST",
+    "BRIDGE_PORT",
+    ...SOURCE_SETTINGS,
+  ]);
 }

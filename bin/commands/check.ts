@@ -12,7 +12,7 @@ import {
   settingsTable,
 } from "../../functions/core/settings.ts";
 import { requireAuthentication } from "../../functions/runtimes/node/open-authenticator.ts";
-import { type BridgeFile, describeSource, readBridgeFile } from "../bridge-file.ts";
+import { type BridgeFile, describeSource, loneReadings, readBridgeFile } from "../bridge-file.ts";
 import { helpSettings, type SettingName } from "../context.ts";
 
 interface CheckOptions {
@@ -47,10 +47,12 @@ function check(env: Environment, options: CheckOptions): string[] {
   }
   attempt(() => requireAuthentication(settings));
   const [refusal] = problems;
+  const lone = loneReadings(settings);
   return [
     ...(options.print ? effective(settings) : []),
     "settings: valid",
     ...describeBridge(bridge),
+    ...(lone === undefined ? [] : [`note: ${lone}`]),
     ...(refusal === undefined ? [] : [`note: millrace serve would refuse the settings. ${refusal}`]),
   ];
 }

@@ -1,20 +1,19 @@
 /** `millrace dead-letters`: what could not become an event, listed, shown, and replayed once the rules are right. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type BridgeConfig, defaultBridgeConfig } from "../../bridge/config/config.ts";
 import { type Replayed, replay } from "../../bridge/replay.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { quote } from "../../functions/core/ids.ts";
 import type { DeadLetters, StoredDeadLetter } from "../../functions/ports/dead-letters.ts";
 import { isEmbedded, openStore, type Store } from "../../functions/runtimes/node/open-store.ts";
-import { readBridgeFile } from "../bridge-file.ts";
+import { embeddedSource, readBridgeFile } from "../bridge-file.ts";
 import {
   type Context,
-  EMBEDDED_SOURCE,
   helpSettings,
   holdsStore,
   openContext,
   SOURCE_SETTINGS,
   STORE_SETTINGS,
+  TELEMETRY_SETTINGS,
 } from "../context.ts";
 import { asJson, asText } from "../dead-letter-view.ts";
 
@@ -78,16 +77,17 @@ async function runReplay(
   if (source !== undefined && !all) {
     throw new MillraceError("invalid-input", "Cannot replay by --source: expected it with --all");
   }
-  const config = withEmbedded(readBridgeFile(settings, file).config);
+  const { sources } = readBridgeFile(settings, file).config;
+  const config = { sources: [...sources, embeddedSource("127.0.0.1:9080", settings)] };
   await using store = await openLetters({ settings, logger });
-  const { log, deadLetters } = store;
+  const { log, telemetry, deadLetters } = store;
   const counts = { stored: 0, duplicate: 0, decodable: 0, kept: 0 };
   const missing = new Set(ids);
   const chosen = all ? lettersUntil(deadLetters, new Date().toISOString()) : lettersOf(deadLetters, ids);
   for await (const letters of chosen) {
     if (signal.aborted) break;
     const wanted = letters.filter((letter) => source === undefined || letter.source === source);
-    const results = await replay(wanted, { config, log, deadLetters, isDryRun: dryRun });
+    const results = await replay(wanted, { config, log, telemetry, deadLetters, isDryRun: dryRun });
     for (const result of results) {
       counts[result.outcome]++;
       missing.delete(result.letter.id);
@@ -160,11 +160,6 @@ function inWords({
   return parts.join(", ") || "no letters";
 }
 
-function withEmbedded({ sources }: BridgeConfig): BridgeConfig {
-  const [own] = defaultBridgeConfig({ BROKER_ADDR: "127.0.0.1:9080" }).sources;
-  return { sources: [...sources, { ...own!, name: EMBEDDED_SOURCE }] };
-}
-
 function count(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("Expected a whole number from 1 to 999999.");
@@ -207,6 +202,6 @@ export function addDeadLettersCommand(program: Command): void {
     "\nLines of JSON when the output is no terminal. Works beside a running bridge or millrace up.\nreplay exits with 1 when a letter stays because it is still no event.",
   );
   for (const command of [group, ...group.commands]) {
-    helpSettings(command, [...STORE_SETTINGS, ...SOURCE_SETTINGS]);
+    helpSettings(command, [...STORE_SETTINGS, ...TELEMETRY_SETTINGS, ...SOURCE_SETTINGS]);
   }
 }

@@ -97,6 +97,9 @@ export function addDoctorCommand(program: Command): void {
   helpSettings(command, [
     "REDIS_URL",
     "DATA_DIR",
+    "MONGODB_URI",
+    "MONGODB_DATABASE",
+    "MONGO_COLLECTION",
     "JWKS_URL",
     "HEARTBEAT_MS",
     "CORS_ORIGINS",

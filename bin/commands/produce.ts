@@ -4,12 +4,17 @@ import { produceTo } from "../../bridge/producers/produce-to.ts";
 import { BROKERS, type BrokerName, USE_CASES, type UseCaseName } from "../../bridge/producers/use-cases.ts";
 import { type Context, helpSettings, openContext, SOURCE_SETTINGS } from "../context.ts";
 
+/** Messages a second, to be watched as they come. */
+const RATE = 10;
+/** Rows of a file a second: nobody watches them, and a broker that broadcasts drops what a consumer cannot follow. */
+const FILE_RATE = 1000;
+
 interface ProduceOptions {
   /** Default metrics. */
   readonly useCase?: UseCaseName;
   readonly company?: readonly string[];
   /** Messages a second. */
-  readonly rate: number;
+  readonly rate?: number;
   readonly count?: number;
   /** Path; default CSV_PATH, unless a use case is named. */
   readonly csv?: string;
@@ -22,8 +27,9 @@ async function runProduce(
   { company = [], rate, count, useCase, csv, to }: ProduceOptions,
 ): Promise<void> {
   const csvPath = csv ?? (useCase === undefined ? settings.CSV_PATH : undefined);
+  const ratePerSecond = rate ?? (csvPath === undefined ? RATE : FILE_RATE);
   const { sent, skipped } = await produceTo({
-    ...{ to, settings, companies: company, csvPath, ratePerSecond: rate, count, signal, logger },
+    ...{ to, settings, companies: company, csvPath, ratePerSecond, count, signal, logger },
     useCase: useCase ?? (csvPath === undefined ? "metrics" : "telemetry"),
   });
   print(`sent ${sent} messages${skipped > 0 ? `, skipped ${skipped} bad rows` : ""}`);
@@ -58,7 +64,11 @@ export function addProduceCommand(program: Command): void {
       new Option("--use-case <name>", "what to send (default: metrics)").choices(Object.keys(USE_CASES)),
     )
     .option("--company <id>", "whose messages; may be repeated, they take turns", collect)
-    .option("--rate <n>", "messages a second; Infinity: as fast as they are taken", positive, 10)
+    .option(
+      "--rate <n>",
+      `messages a second; Infinity: as fast as they are taken (default: ${RATE}, of a file ${FILE_RATE})`,
+      positive,
+    )
     .option("--count <n>", "messages to send (default: until stopped; a file: to its end)", whole)
     .option("--csv <file>", "rows of DCGM telemetry instead of generated messages (default: CSV_PATH)")
     .addOption(new Option("--to <broker>", "where to (default: see below)").choices(Object.keys(BROKERS)))

@@ -5,7 +5,14 @@ import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { startServer } from "../../functions/runtimes/node/server.ts";
 import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
 import { buildPages } from "../../web/build.ts";
-import { type Context, HTTP_SETTINGS, helpSettings, openContext, STORE_SETTINGS } from "../context.ts";
+import {
+  type Context,
+  HTTP_SETTINGS,
+  helpSettings,
+  openContext,
+  STORE_SETTINGS,
+  TELEMETRY_SETTINGS,
+} from "../context.ts";
 
 /** Resolves when the signal has aborted and the clients were sent away. */
 async function runServe({ settings, logger, print, signal }: Context): Promise<void> {
@@ -23,5 +30,5 @@ export function addServeCommand(program: Command): void {
     .command("serve")
     .description("serve streams and pages over HTTP from the event log, until stopped")
     .action(() => runServe(openContext()));
-  helpSettings(command, [...HTTP_SETTINGS, ...STORE_SETTINGS]);
+  helpSettings(command, [...HTTP_SETTINGS, ...STORE_SETTINGS, ...TELEMETRY_SETTINGS]);
 }

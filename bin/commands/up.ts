@@ -1,34 +1,41 @@
 /** `millrace up`: the whole pipeline in one process on embedded parts. What `npm start` runs. */
 import type { Command } from "commander";
-import { type BridgeConfig, defaultBridgeConfig } from "../../bridge/config/config.ts";
+import type { BridgeConfig } from "../../bridge/config/config.ts";
+import type { FramedTcpConfig } from "../../bridge/config/framed-tcp.ts";
 import { startBridge } from "../../bridge/main.ts";
 import { produceTo } from "../../bridge/producers/produce-to.ts";
 import { backoffMs, sleep } from "../../functions/core/backoff.ts";
 import { describeError } from "../../functions/core/errors.ts";
-import { parseCompanyId } from "../../functions/core/ids.ts";
 import type { Logger } from "../../functions/core/logger.ts";
-import { isLoopback, type Settings } from "../../functions/core/settings.ts";
+import type { Settings } from "../../functions/core/settings.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
 import { authority } from "../../functions/runtimes/node/host.ts";
 import { openAuthenticator } from "../../functions/runtimes/node/open-authenticator.ts";
 import { isEmbedded, openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { startServer } from "../../functions/runtimes/node/server.ts";
 import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
+import { startTelemetryExpiry } from "../../functions/runtimes/node/telemetry-expiry.ts";
 import { buildPages } from "../../web/build.ts";
-import { readBridgeFile } from "../bridge-file.ts";
+import {
+  authModeOfUp,
+  DEMO_COMPANIES,
+  EMBEDDED_SOURCE,
+  embeddedSource,
+  readBridgeFile,
+} from "../bridge-file.ts";
 import {
   BROKER_SETTINGS,
   type Context,
-  EMBEDDED_SOURCE,
   HTTP_SETTINGS,
   helpSettings,
   openContext,
   SOURCE_SETTINGS,
   STORE_SETTINGS,
+  TELEMETRY_SETTINGS,
 } from "../context.ts";
 import { openBroker } from "./broker.ts";
 
-const COMPANIES = ["acme", "globex"].map(parseCompanyId);
+const COMPANIES = DEMO_COMPANIES;
 /** Messages a second, the companies taking turns: enough to see something move, few enough to read. */
 const DEMO = [
   { useCase: "metrics", companies: COMPANIES, ratePerSecond: 6 },
@@ -51,27 +58,30 @@ interface UpOptions {
 /** Resolves when the signal has aborted and everything is stored and closed. Prints the ready line alone. */
 export async function runUp(
   { settings: given, logger, print, signal }: Context,
-  { config }: UpOptions = {},
+  options: UpOptions = {},
 ): Promise<void> {
   const settings: Settings = {
     ...given,
-    AUTH_MODE: given.AUTH_MODE ?? (isLoopback(given.HOST) ? "none" : "jwt"),
+    AUTH_MODE: authModeOfUp(given),
     DRAIN_MS: Math.min(given.DRAIN_MS, DRAIN_MS),
   };
   openAuthenticator(settings);
-  const file = readBridgeFile(settings, config);
+  const file = readBridgeFile(settings, options.config);
   const pages = await buildPages();
 
   // Ends in the opposite order: producers, bridge, server, broker, store.
   await using store = await openStore({ settings, logger });
   if (!(await whenUp(store, signal))) return;
-  const { log, deadLetters } = store;
+  const { log, telemetry, deadLetters } = store;
+  const retentionMs = settings.TELEMETRY_RETENTION_MS;
+  using _expiry = startTelemetryExpiry({ telemetry, retentionMs, logger });
   logger.info({}, `Events are kept ${isEmbedded(settings) ? `in ${settings.DATA_DIR}` : "in Redis"}`);
   await using broker = await openBroker(settings, logger);
   const address = authority(settings.HOST, broker.tcpPort);
   let stats = () => [] as ReturnType<ReturnType<typeof startBridge>["stats"]>;
   await using server = await startServer({ settings, store, pages, logger, sources: () => stats() });
-  await using bridge = startBridge({ config: withEmbedded(file.config, address), log, deadLetters, logger });
+  const config = withEmbedded(file.config, embeddedSource(address, settings));
+  await using bridge = startBridge({ config, log, telemetry, deadLetters, logger });
   stats = bridge.stats;
   // Before the producers begin, so that this run's first event cannot be missed.
   const tips = await Promise.all(COMPANIES.map((company) => log.tip(company)));
@@ -90,13 +100,12 @@ export async function runUp(
 }
 
 /** The sources there are anyway, and one on the embedded broker. */
-function withEmbedded({ sources }: BridgeConfig, address: string): BridgeConfig {
-  const own = defaultBridgeConfig({ BROKER_ADDR: address }).sources;
+function withEmbedded({ sources }: BridgeConfig, own: FramedTcpConfig): BridgeConfig {
   const isEmbedded = (source: BridgeConfig["sources"][number]) =>
-    source.kind === "framed-tcp" && source.address.replace(/^localhost:/, "127.0.0.1:") === address;
+    source.kind === "framed-tcp" && source.address.replace(/^localhost:/, "127.0.0.1:") === own.address;
   // Read twice, a message without an id would be stored twice.
   const others = sources.filter((source) => !isEmbedded(source));
-  return { sources: [...own.map((source) => ({ ...source, name: EMBEDDED_SOURCE })), ...others] };
+  return { sources: [own, ...others] };
 }
 
 /** Demo producers over TCP, as a stranger's would be. Disposing waits for them; the signal ends them. */
@@ -148,5 +157,11 @@ export function addUpCommand(program: Command): void {
     .description("run the whole pipeline in one process with demo producers, until stopped (npm start)")
     .option("--config <file>", "further sources (default: bridge.yaml here, if there is one)")
     .action((options: UpOptions) => runUp(openContext(), options));
-  helpSettings(command, [...HTTP_SETTINGS, ...BROKER_SETTINGS, ...STORE_SETTINGS, ...SOURCE_SETTINGS]);
+  helpSettings(command, [
+    ...HTTP_SETTINGS,
+    ...BROKER_SETTINGS,
+    ...STORE_SETTINGS,
+    ...TELEMETRY_SETTINGS,
+    ...SOURCE_SETTINGS,
+  ]);
 }

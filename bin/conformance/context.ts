@@ -40,6 +40,11 @@ export interface OpenOptions {
   readonly token?: string | null;
 }
 
+export interface OpenPathOptions extends Pick<OpenOptions, "lastEventId" | "token"> {
+  /** JSON, posted. */
+  readonly body?: string;
+}
+
 export interface Context {
   readonly target: Target;
   readonly learned: Learned;
@@ -51,9 +56,9 @@ export interface Context {
   askStream(options?: OpenOptions & { readonly method?: string; readonly body?: string }): Promise<Answer>;
   /** Opens the company's WebSocket. Throws when it is refused. */
   openSocket(options?: OpenOptions): Promise<SocketStream>;
-  /** Opens another stream, or WebSocket, of the company's; throws when it is refused. */
+  /** Opens another stream, or WebSocket, of the company's; throws when it is refused. The options are a stream's. */
   openPath(path: `/ws/${string}`): Promise<SocketStream>;
-  openPath(path: string): Promise<SseStream>;
+  openPath(path: string, options?: OpenPathOptions): Promise<SseStream>;
   /** Asks for a WebSocket and takes the answer; an upgrade that is granted is status 101, and closed at once. */
   askSocket(options?: OpenOptions): Promise<Answer>;
   /** Asks for another route, with the token. */
@@ -106,6 +111,7 @@ export function createContext(
   const waitMs = Math.min(5_000, target.patienceMs);
   const timeoutMs = Math.min(HEADER_TIMEOUT_MS, target.patienceMs);
   let made = 0;
+  let isClosed = false;
 
   const authorization = (token: string | null | undefined): Record<string, string> => {
     const used = token === undefined ? target.token : token;
@@ -151,16 +157,31 @@ export function createContext(
     }, forMs);
   };
 
-  const openPath = async (path: string) => {
+  /** To be closed with the context; a check that goes on after its time gets nothing more. */
+  const keep = (stream: Stream) => {
+    if (isClosed) stream.close();
+    else streams.push(stream);
+  };
+
+  const openPath = async (path: string, { token, lastEventId, body }: OpenPathOptions = {}) => {
     const url = routeUrl(target, path);
     url.searchParams.set(target.companyParam, target.company);
-    const headers = authorization(undefined);
+    const headers = {
+      ...authorization(token),
+      ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }),
+    };
+    const posted =
+      body === undefined ? {} : { method: "POST", body, headers: { "content-type": "application/json" } };
     const opened = path.startsWith("/ws/")
       ? await openSocket(url, { headers, timeoutMs })
-      : await openStream(url, { headers: { accept: "text/event-stream", ...headers }, timeoutMs });
+      : await openStream(url, {
+          ...posted,
+          headers: { accept: "text/event-stream", ...headers, ...posted.headers },
+          timeoutMs,
+        });
     if (!("parsed" in opened) || ("status" in opened && opened.status !== 200))
       throw new Error(`${path} answered ${(opened as { status: number }).status}, expected it to open`);
-    streams.push(opened);
+    keep(opened);
     return opened;
   };
 
@@ -174,7 +195,7 @@ export function createContext(
     async open(options = {}) {
       const { url, headers } = request(options);
       const stream = await openStream(url, { headers, timeoutMs });
-      streams.push(stream);
+      keep(stream);
       if (stream.status !== 200 || !stream.isEventStream) {
         const type = stream.headers["content-type"] ?? "no content-type";
         throw new Error(
@@ -194,7 +215,7 @@ export function createContext(
       if ("status" in opened) {
         throw new Error(`${SOCKET_PATH} answered ${opened.status} ${opened.text}, expected the upgrade`);
       }
-      streams.push(opened);
+      keep(opened);
       return opened;
     },
     openPath: openPath as Context["openPath"],
@@ -237,6 +258,7 @@ export function createContext(
     },
     settle: () => sleep(150),
     close() {
+      isClosed = true;
       for (const stream of streams.splice(0)) stream.close();
     },
   };

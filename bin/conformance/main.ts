@@ -13,6 +13,8 @@ export interface ConformanceOptions {
   readonly otherCompany?: string;
   readonly token?: string;
   readonly otherToken?: string;
+  /** AUTH_TOKEN of the server. */
+  readonly metricsToken?: string;
   /** Makes the tokens with JWT_SECRET. */
   readonly mint?: boolean;
   /** `tcp://host:port`, `redis://…`, or an HTTP URL with `{company}` and, where it has one, `{type}`. */
@@ -107,6 +109,7 @@ async function targetOf(options: ConformanceOptions): Promise<Target> {
     lastIdParam: rest.lastIdParam ?? TARGET_DEFAULTS.lastIdParam,
     token: rest.token ?? (await mintToken?.(own, TOKEN_SECONDS)),
     otherToken: rest.otherToken ?? (await mintToken?.(otherOne, TOKEN_SECONDS)),
+    metricsToken: rest.metricsToken,
     mintToken,
     profile: rest.profile,
     heartbeatMs: rest.heartbeatMs ?? TARGET_DEFAULTS.heartbeatMs,
@@ -131,6 +134,7 @@ export function addConformanceCommand(program: Command): void {
     .option("--other-company <id>", "company whose events must never be seen (default: globex)")
     .option("--token <jwt>", "bearer token that may read the company and not the other")
     .option("--other-token <jwt>", "bearer token that may read the other company")
+    .option("--metrics-token <token>", "AUTH_TOKEN of the server, which the metrics API asks for")
     .option("--mint", "make the tokens with JWT_SECRET of the environment; looks at tokens that end too")
     .option(
       "--publish <address>",

@@ -20,6 +20,8 @@ export interface Target {
   readonly token: string | undefined;
   /** Bearer token that may read `otherCompany`. */
   readonly otherToken: string | undefined;
+  /** AUTH_TOKEN of the server: sees the GPUs of every company. Undefined: what it opens is not looked at. */
+  readonly metricsToken: string | undefined;
   /**
    * Makes a bearer token that may read the company and ends after so many seconds, always of one subject. Undefined: what ends with a token
    * is not looked at.
@@ -43,6 +45,7 @@ export const TARGET_DEFAULTS = {
   otherCompany: "globex",
   token: undefined,
   otherToken: undefined,
+  metricsToken: undefined,
   mintToken: undefined,
   publisher: undefined,
   profile: undefined,

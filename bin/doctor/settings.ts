@@ -22,6 +22,7 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 export function settingsProbes(settings: Settings, sources: readonly SourceConfig[]): Probe[] {
   return [
     store(settings),
+    ...(settings.MONGODB_URI === undefined ? [] : [mongoDb(settings, settings.MONGODB_URI)]),
     ...sources.filter(({ enabled }) => enabled).map(source),
     ...(settings.JWKS_URL === undefined ? [] : [jwks(settings.JWKS_URL)]),
   ];
@@ -31,6 +32,23 @@ function store(settings: Settings): Probe {
   const { REDIS_URL, UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = settings;
   if (REDIS_URL !== undefined) return redis(REDIS_URL);
   return url !== undefined && token !== undefined ? redisRest(url, token) : dataDir(settings.DATA_DIR);
+}
+
+/** Milliseconds: the driver itself gives up after 5 s, and then says why. */
+const MONGODB_MS = 8_000;
+
+function mongoDb(settings: Settings, uri: string): Probe {
+  return {
+    // Without who comes and how: a password that was not encoded may hold any character.
+    what: `MongoDB ${uri.replace(/:\/\/.*@/, "://***@").replace(/\?.*/, "")}`,
+    next: "start it there, or correct MONGODB_URI (without it readings are kept in DATA_DIR)",
+    limitMs: MONGODB_MS,
+    async run() {
+      // The driver takes its time to load, and most have no MongoDB.
+      const { askMongoDb } = await import("./mongodb.ts");
+      return askMongoDb(uri, settings);
+    },
+  };
 }
 
 function redisRest(url: string, token: string): Probe {

@@ -1,4 +1,7 @@
-/** Broadcast: every consumer gets every message. One that does not keep up loses the newest ones, and a warning says how many. */
+/**
+ * Broadcast: every consumer gets every message. One that does not keep up loses the newest ones, and a warning says how many. What is held for
+ * a consumer ends with its connection, so that an ack has nothing to say.
+ */
 import type { Logger } from "../../functions/core/logger.ts";
 import type { Consumer, Delivery } from "./delivery.ts";
 import { createFifo, type Fifo, WRITE_BYTES } from "./fifo.ts";
@@ -82,6 +85,7 @@ export function createBroadcast({ bufferMessages, logger }: BroadcastOptions): D
       spread();
       backlogs.set(consumer, { fifo: createFifo(bufferMessages), dropped: 0, warnedAt: 0 });
     },
+    acked() {},
     drained(consumer) {
       const fifo = backlogs.get(consumer)?.fifo;
       while (fifo && fifo.length > 0 && consumer.ready) {
@@ -102,7 +106,7 @@ export function createBroadcast({ bufferMessages, logger }: BroadcastOptions): D
         buffered += backlog.fifo.length;
         unreported += backlog.dropped;
       }
-      return { messagesIn, messagesOut, dropped: dropped + unreported, buffered };
+      return { messagesIn, messagesOut, dropped: dropped + unreported, buffered, unacked: 0 };
     },
   };
 }

@@ -14,7 +14,7 @@ import { createQueue } from "./queue.ts";
 
 /** Milliseconds a client has to say what it is. */
 const HANDSHAKE_MS = 10_000;
-/** Milliseconds `close` gives consumers to take what is held for them. */
+/** Milliseconds `close` gives consumers to take what is held for them, and to ack it. */
 const CLOSE_MS = 1000;
 /** Connections besides the consumers; each may hold a message that is not whole yet, 1 MiB at most. */
 const MAX_OTHER_CONNECTIONS = 1000;
@@ -92,7 +92,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
         serveProducer(socket, rest, delivery, turnLater, refuse, cut);
       } else if (consumers.size < maxConsumers) {
         consumers.add(socket);
-        serveConsumer(socket, delivery);
+        const acks = role === "consumer-ack" ? { mode: deliveryMode, refuse } : undefined;
+        serveConsumer(socket, rest, delivery, acks);
       } else {
         refuse(`${maxConsumers} consumers are connected, expected at most that many`);
       }
@@ -131,9 +132,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     for (const socket of sockets) if (!consumers.has(socket)) socket.destroy();
     delivery.turn();
     const deadline = Date.now() + CLOSE_MS;
-    while (delivery.stats().buffered > 0 && consumers.size > 0 && Date.now() < deadline) await sleep(10);
-    const { buffered } = delivery.stats();
-    if (buffered > 0) logger.warn({ messages: buffered }, "Broker closed with messages nobody took");
+    const left = () => {
+      const { buffered, unacked } = delivery.stats();
+      return buffered + unacked;
+    };
+    while (left() > 0 && consumers.size > 0 && Date.now() < deadline) await sleep(10);
+    if (left() > 0) logger.warn({ messages: left() }, "Broker closed with messages nobody took");
     for (const socket of sockets) socket.end();
     const destroy = () => {
       for (const socket of sockets) socket.destroy();

@@ -2,7 +2,14 @@
 import type { Socket } from "node:net";
 import { describeError } from "../../functions/core/errors.ts";
 import type { Consumer, Delivery } from "./delivery.ts";
-import { createFrameDecoder, createHandshakeReader, type Role } from "./framing.ts";
+import {
+  createAckReader,
+  createFrameDecoder,
+  createHandshakeReader,
+  encodeMode,
+  type Mode,
+  type Role,
+} from "./framing.ts";
 
 /** `address:port` of the other side, for log lines. Ask while it is connected. */
 export function nameOf(socket: Socket): string {
@@ -29,7 +36,7 @@ export function shakeHands(
       if (!hello) return;
       clearTimeout(deadline);
       socket.off("data", read);
-      welcome(hello.role, hello.rest);
+      welcome(hello.meaning, hello.rest);
     } catch (error) {
       refuse(describeError(error));
     }
@@ -75,11 +82,20 @@ export function serveProducer(
   });
 }
 
-/** Gives the consumer of the delivery on this socket, until it closes. */
-export function serveConsumer(socket: Socket, delivery: Delivery): void {
+/**
+ * Gives the consumer of the delivery on this socket, until it closes.
+ * @param acks What is answered to one that acks, and why it is to be closed; undefined: it does not ack.
+ */
+export function serveConsumer(
+  socket: Socket,
+  rest: Uint8Array,
+  delivery: Delivery,
+  acks: { readonly mode: Mode; readonly refuse: (reason: string) => void } | undefined,
+): void {
   let full = false;
   const consumer: Consumer = {
     name: nameOf(socket),
+    acks: acks !== undefined,
     get ready() {
       return !full && socket.writable;
     },
@@ -92,7 +108,20 @@ export function serveConsumer(socket: Socket, delivery: Delivery): void {
     delivery.drained(consumer);
   });
   socket.once("close", () => delivery.leave(consumer));
-  // It has nothing more to say, but its end is to be seen.
+  // One that does not ack has nothing more to say, but its end is to be seen.
   socket.resume();
+  if (acks) socket.write(encodeMode(acks.mode));
   delivery.join(consumer);
+  if (!acks) return;
+  const readAcks = createAckReader();
+  const read = (chunk: Uint8Array) => {
+    try {
+      // With a wrong one nothing more counts: the socket is destroyed.
+      if (!socket.destroyed) for (const messages of readAcks(chunk)) delivery.acked(consumer, messages);
+    } catch (error) {
+      acks.refuse(describeError(error));
+    }
+  };
+  read(rest);
+  socket.on("data", read);
 }

@@ -17,6 +17,8 @@ export interface Producer {
 export interface Consumer {
   /** For log lines. */
   readonly name: string;
+  /** Whether it says which messages it is done with. */
+  readonly acks: boolean;
   /** Whether it can be written to; after a no, the broker calls `drained` when it can again. */
   readonly ready: boolean;
   /** Takes frames. Only while it is ready. */
@@ -31,8 +33,10 @@ export interface DeliveryStats {
   readonly messagesOut: number;
   /** Messages a consumer did not get because its buffer was full. */
   readonly dropped: number;
-  /** Messages held now. */
+  /** Messages held now, for whoever takes them. */
   readonly buffered: number;
+  /** Messages consumers have that they have not acked yet, and that go to another one when their connection ends. */
+  readonly unacked: number;
 }
 
 export interface Delivery {
@@ -41,6 +45,11 @@ export interface Delivery {
   /** The turn is over: hands out what came in. */
   turn(): void;
   join(consumer: Consumer): void;
+  /**
+   * A consumer that acks is done with so many messages, the oldest that it has.
+   * @throws MillraceError `invalid-input` for none, or for more than it has.
+   */
+  acked(consumer: Consumer, messages: number): void;
   /** The consumer can be written to again. */
   drained(consumer: Consumer): void;
   leave(consumer: Consumer): void;

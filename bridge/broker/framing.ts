@@ -1,8 +1,12 @@
 /**
  * Framed TCP: the bytes of it, without a socket.
  *
- * A client's first line says what it is, `PRODUCER` or `CONSUMER` (ended by LF or CR LF). Frames follow, in the direction the
- * line says: the length of the body as 4 bytes, big-endian, then the body, 1 byte to {@link MAX_FRAME_BYTES}.
+ * A client's first line says what it is, `PRODUCER`, `CONSUMER` or `CONSUMER ACK` (ended by LF or CR LF). Frames follow, in the direction
+ * the line says: the length of the body as 4 bytes, big-endian, then the body, 1 byte to {@link MAX_FRAME_BYTES}.
+ *
+ * `CONSUMER ACK` is answered before the first frame by a line that says what becomes of messages that are not acked, `QUEUE` (they go to
+ * another consumer when the connection ends) or `BROADCAST` (they are lost, as without acks). The consumer sends acks: 4 bytes, big-endian,
+ * each the number of messages, the oldest first, that it is done with since its last ack, 1 at least.
  */
 import { MillraceError } from "../../functions/core/errors.ts";
 import { quote } from "../../functions/core/ids.ts";
@@ -11,13 +15,23 @@ import { quote } from "../../functions/core/ids.ts";
 export const MAX_FRAME_BYTES = 1024 * 1024;
 /** Bytes before the body. */
 export const HEADER_BYTES = 4;
+/** Bytes of one ack. */
+const ACK_BYTES = 4;
 /** Bytes of the first line, its end included: more than any line we know, little enough to keep for a stranger. */
 const MAX_LINE_BYTES = 64;
 /** Bytes first set aside for a body that comes in pieces; doubled as they come, so that a length alone costs nothing. */
 const FIRST_PIECE_BYTES = 4096;
 
-/** What a client is. */
-export type Role = "producer" | "consumer";
+const LINES = {
+  /** What a client is. */
+  role: { PRODUCER: "producer", CONSUMER: "consumer", "CONSUMER ACK": "consumer-ack" },
+  /** How messages are delivered. */
+  mode: { QUEUE: "queue", BROADCAST: "broadcast" },
+} as const;
+/** What a client is; `consumer-ack`: a consumer that acks. */
+export type Role = (typeof LINES.role)[keyof typeof LINES.role];
+/** What a consumer that acks is answered. */
+export type Mode = (typeof LINES.mode)[keyof typeof LINES.mode];
 
 /** One frame, in memory of its own. @throws MillraceError `invalid-input` when the body is empty or too large. */
 export function encodeFrame(body: Uint8Array): Uint8Array {
@@ -117,19 +131,39 @@ export function createFrameDecoder(): FrameDecoder {
 
 /** The line a client begins with. */
 export function encodeHandshake(role: Role): Uint8Array {
-  return new TextEncoder().encode(`${role.toUpperCase()}\n`);
+  return encodeLine(LINES.role, role);
 }
 
-export interface HandshakeReader {
+/** The line a consumer that acks is answered. */
+export function encodeMode(mode: Mode): Uint8Array {
+  return encodeLine(LINES.mode, mode);
+}
+
+/** @param messages 1 at least. */
+export function encodeAck(messages: number): Uint8Array {
+  const bytes = new Uint8Array(ACK_BYTES);
+  new DataView(bytes.buffer).setUint32(0, messages);
+  return bytes;
+}
+
+export interface LineReader<Meaning> {
   /**
-   * Undefined until the line is whole; then the role, and the bytes behind the line in the same chunk, which are frames.
-   * @throws MillraceError `invalid-input` naming a line that is none of the two, or too long.
+   * Undefined until the line is whole; then what it means, and the bytes behind it in the same chunk.
+   * @throws MillraceError `invalid-input` naming a line that is none of those expected, or too long.
    */
-  push(chunk: Uint8Array): { readonly role: Role; readonly rest: Uint8Array } | undefined;
+  push(chunk: Uint8Array): { readonly meaning: Meaning; readonly rest: Uint8Array } | undefined;
 }
 
-/** Reads the first line of one connection. Holds at most 64 bytes. */
-export function createHandshakeReader(): HandshakeReader {
+/** Reads the first line of a client. */
+export const createHandshakeReader = () => createLineReader(LINES.role, "handshake");
+/** Reads the first line a consumer that acks gets. */
+export const createModeReader = () => createLineReader(LINES.mode, "answer");
+
+/** Holds at most 64 bytes. */
+function createLineReader<Meaning extends string>(
+  meanings: Readonly<Record<string, Meaning>>,
+  what: string,
+): LineReader<Meaning> {
   let line = "";
   return {
     push(chunk) {
@@ -138,15 +172,37 @@ export function createHandshakeReader(): HandshakeReader {
       // One character a byte: a line of anything but ASCII is refused anyway, and shows its bytes in the message.
       line += String.fromCharCode(...chunk.subarray(0, end < 0 ? room : end));
       if (end < 0 && line.length < MAX_LINE_BYTES) return undefined;
-      const role = line.replace(/\r$/, "");
-      if (end >= 0 && (role === "PRODUCER" || role === "CONSUMER")) {
-        return { role: role === "PRODUCER" ? "producer" : "consumer", rest: chunk.subarray(end + 1) };
+      const text = line.replace(/\r$/, "");
+      if (end >= 0 && Object.hasOwn(meanings, text)) {
+        return { meaning: meanings[text]!, rest: chunk.subarray(end + 1) };
       }
+      const expected = Object.keys(meanings).join(" or ");
       throw new MillraceError(
         "invalid-input",
-        `Cannot read handshake ${quote(line)}: expected the line PRODUCER or CONSUMER`,
+        `Cannot read ${what} ${quote(line)}: expected the line ${expected}`,
       );
     },
+  };
+}
+
+function encodeLine(meanings: Readonly<Record<string, string>>, meaning: string): Uint8Array {
+  const [line] = Object.entries(meanings).find(([, its]) => its === meaning)!;
+  return new TextEncoder().encode(`${line}\n`);
+}
+
+/** The counts of acks that are whole with this chunk, in order, however the bytes were cut. */
+export function createAckReader(): (chunk: Uint8Array) => number[] {
+  let value = 0;
+  let bytes = 0;
+  return (chunk) => {
+    const counts: number[] = [];
+    for (const byte of chunk) {
+      value = value * 256 + byte;
+      if (++bytes < ACK_BYTES) continue;
+      counts.push(value);
+      value = bytes = 0;
+    }
+    return counts;
   };
 }
 

@@ -1,5 +1,6 @@
 /** `kind: framed-tcp` in bridge.yaml. */
 import { z } from "zod";
+import type { CompanyId } from "../../functions/core/ids.ts";
 import type { SourceKind } from "./kind.ts";
 import { type CommonConfig, common, ruleKeys, text, whole } from "./rules.ts";
 
@@ -9,6 +10,10 @@ export interface FramedTcpConfig extends CommonConfig {
   readonly address: string;
   /** Messages taken and not stored. */
   readonly prefetch: number;
+  /** At least once: the broker is to keep what is not acked. */
+  readonly acks: boolean;
+  /** Whose rows of GPU telemetry are that name no company; not in bridge.yaml, where `company` says it of all messages. */
+  readonly rowCompany?: CompanyId;
 }
 
 const schema = z.strictObject({
@@ -16,6 +21,7 @@ const schema = z.strictObject({
   ...common,
   address: text(/^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/, "host:port").optional(),
   prefetch: whole(1, 10_000).default(1000),
+  acks: z.boolean("expected true or false").default(false),
   // The protocol has neither headers nor subjects.
   ...ruleKeys(),
 });

@@ -1,6 +1,5 @@
 /** `kind: redis-pubsub` in bridge.yaml: Redis channels. */
 import { z } from "zod";
-import { OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
 import type { Problem, SourceKind } from "./kind.ts";
 import { type CommonConfig, common, listOf, ruleKeys, text, url, whole } from "./rules.ts";
 
@@ -12,6 +11,8 @@ export interface RedisPubSubConfig extends CommonConfig {
   readonly channels: readonly string[];
   /** Messages held before new ones are dropped. */
   readonly maxPending: number;
+  /** Log lines of one service stored, sustained; ten times as many at once. */
+  readonly maxLinesPerSecond: number;
 }
 
 /** On these every known service publishes. `logs:<service>` carries lines of `logs:all` once more. */
@@ -25,6 +26,7 @@ const schema = z.strictObject({
   url: url("redis", "rediss").optional(),
   channels: listOf(text(/^[!-~]{1,256}$/, "a channel such as logs:all, * standing for any text")),
   maxPending: whole(1, 1_000_000).default(50_000),
+  maxLinesPerSecond: whole(1, 1_000_000).default(100),
   // A channel has no headers, and its parts are not tokens between dots.
   ...ruleKeys(),
 });
@@ -32,11 +34,10 @@ const schema = z.strictObject({
 export const redisPubSub: SourceKind<z.output<typeof schema>, RedisPubSubConfig> = {
   schema,
   defaults: ({ REDIS_URL }) => (REDIS_URL ? [{ kind: "redis-pubsub", name: "redis-pubsub" }] : []),
-  complete: ({ rules, ...given }, { REDIS_URL }) => ({
+  complete: (given, { REDIS_URL }) => ({
     ...given,
     url: given.url ?? REDIS_URL ?? "",
     channels: given.channels ?? CHANNELS,
-    rules: { ...rules, company: rules.company ?? [{ value: OPERATIONS_COMPANY }] },
   }),
   problems(source, { REDIS_URL }) {
     const problems: Problem[] = [];

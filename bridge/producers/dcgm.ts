@@ -41,8 +41,9 @@ export function* dcgmReadings({
   hostsPerCompany = 2,
   gpusPerHost = 4,
 }: FleetOptions): Generator<Reading, never> {
-  const hosts = companies.flatMap((companyId) =>
-    Array.from({ length: hostsPerCompany }, (_, host) => ({
+  // The companies in turn: each has something to show soon.
+  const hosts = Array.from({ length: hostsPerCompany }).flatMap((_, host) =>
+    companies.map((companyId) => ({
       companyId,
       gpus: Array.from({ length: gpusPerHost }, (_, gpu) =>
         createGpu(`${companyId}-gpu-${String(host + 1).padStart(3, "0")}`, gpu, random),

@@ -10,6 +10,8 @@ import { BROKERS, type BrokerName, USE_CASES, type UseCaseName } from "./use-cas
 
 /** Bad rows logged one by one; the rest is only counted. */
 const LOGGED_BAD_ROWS = 20;
+const NOBODYS =
+  "Rows name no company, nor does --company: millrace up takes them for acme's where it asks nobody for a token; else it and millrace bridge put them into the dead letters unless their source has a rule such as company: { value: acme }";
 
 export interface ProduceToOptions {
   /** Default the use case's own broker where a setting names it, else the framed-TCP broker. */
@@ -78,7 +80,7 @@ function brokerOf({ useCase, csvPath, to, settings }: ProduceToOptions): BrokerN
 }
 
 function messagesOf(
-  { companies, useCase, csvPath }: ProduceToOptions,
+  { companies, useCase, csvPath, logger }: ProduceToOptions,
   onBadRow: Parameters<typeof readCsv>[0]["onBadRow"],
 ): Iterable<Message> | AsyncIterable<Message> {
   for (const company of companies) parseCompanyId(company);
@@ -91,7 +93,7 @@ function messagesOf(
     if (companies.length > 1) {
       throw invalid(`Cannot produce from CSV for ${companies.length} companies: expected one at most`);
     }
-    return readCsv({ path: csvPath, companyId: companies[0], onBadRow });
+    return sayWhose(readCsv({ path: csvPath, companyId: companies[0], onBadRow }), logger);
   }
   const { generate, company } = USE_CASES[useCase] as { company?: string } & (typeof USE_CASES)[UseCaseName];
   if (company !== undefined) {
@@ -100,6 +102,18 @@ function messagesOf(
   }
   if (companies.length === 0) throw invalid("Cannot produce without a company: expected one or more");
   return generate({ companies });
+}
+
+/** Warns before the first row that names no company: what becomes of it is not the producer's to say. */
+async function* sayWhose(rows: AsyncIterable<Message>, logger: Logger): AsyncGenerator<Message> {
+  let isSaid = false;
+  for await (const row of rows) {
+    if (!isSaid && row.companyId === undefined && !row.body.companyId) {
+      isSaid = true;
+      logger.warn({}, NOBODYS);
+    }
+    yield row;
+  }
 }
 
 function invalid(message: string): MillraceError {

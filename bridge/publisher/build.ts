@@ -1,6 +1,6 @@
 /**
- * Builds what the package exports as `millrace/publisher` into dist/, at `npm pack`: Node strips no types under node_modules, and a
- * service may run on a Node that strips none. Packages stay imports. In this repository the source is used as it is.
+ * Builds what the package exports as `millrace/publisher` and `millrace/services` into dist/, at `npm pack`: Node strips no types under
+ * node_modules, and a service may run on a Node that strips none. Packages stay imports. In this repository the source is used as it is.
  */
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
@@ -9,12 +9,18 @@ import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "../..");
 const dist = join(root, "dist");
-rmSync(dist, { recursive: true, force: true });
+/** What is imported, by the name of its bundle. */
+const LIBRARIES = {
+  publisher: "bridge/publisher/publisher.ts",
+  services: "bridge/service-monitor/service-monitor.ts",
+};
+// Not the pages beside it, which a server may be about to read.
+rmSync(join(dist, "types"), { recursive: true, force: true });
 
 await build({
   absWorkingDir: root,
-  entryPoints: ["bridge/publisher/publisher.ts"],
-  outfile: join(dist, "publisher.js"),
+  entryPoints: LIBRARIES,
+  outdir: dist,
   bundle: true,
   packages: "external",
   platform: "node",
@@ -51,6 +57,5 @@ const options = [
   ],
   ...["--types", "node", "--rootDir", root, "--outDir", join(dist, "types")],
 ];
-execFileSync(join(root, "node_modules/.bin/tsc"), [join(root, "bridge/publisher/publisher.ts"), ...options], {
-  stdio: "inherit",
-});
+const sources = Object.values(LIBRARIES).map((path) => join(root, path));
+execFileSync(join(root, "node_modules/.bin/tsc"), [...sources, ...options], { stdio: "inherit" });

@@ -6,11 +6,14 @@
  *
  * The known channels are those on which services tell how they are: `service:all`, and log lines on `logs:all` and, once more, on
  * `logs:<service>`. A line that comes on both is stored once: where it has no id of its own, its id is a hash of its body and not of the channel
- * (`scopeOfChannel`).
+ * (service-channels.ts).
+ *
+ * A service that floods must not cost the others their lines, nor push what is older out of the log: what one sends beyond
+ * `maxLinesPerSecond` is left out, counted, and said once a second in a line of its own (line-gate.ts).
  */
-import { typeOfSubject } from "../../functions/core/subject.ts";
 import type { BrokerSource, Decode, Decoded } from "../../functions/ports/broker-source.ts";
 import { batchWithoutAcks, createIntake } from "../intake.ts";
+import { createLineGate } from "../line-gate.ts";
 import { connectRedisOnce, redisError } from "../redis-client.ts";
 import { subscribeRedis } from "../redis-subscribe.ts";
 import type { SourceEvents } from "../source-monitor.ts";
@@ -23,6 +26,8 @@ const PING_MS = 10_000;
 const PONG_MS = 5_000;
 /** Milliseconds it has to answer the last one, behind which nothing that was published before is still on its way. */
 const DRAIN_MS = 1_000;
+/** Milliseconds between two lines that say what was left out of a service. */
+const NOTICE_MS = 1_000;
 
 export interface RedisPubSubOptions {
   readonly name: string;
@@ -32,12 +37,16 @@ export interface RedisPubSubOptions {
   readonly channels: readonly string[];
   /** Messages held before new ones are dropped. */
   readonly maxPending: number;
+  /** Log lines of one service let in, sustained; ten times as many at once. */
+  readonly maxLinesPerSecond: number;
   readonly decode: Decode;
   readonly events: SourceEvents;
 }
 
 export function createRedisPubSubSource(options: RedisPubSubOptions): BrokerSource {
-  const { name, url, channels, maxPending, decode, events } = options;
+  const { name, url, channels, maxPending, maxLinesPerSecond, decode, events } = options;
+  // What was left out when a connection broke is said on the next.
+  const gate = createLineGate({ maxLinesPerSecond, decode });
   const what = `Cannot read from Redis "${new URL(url).host}"`;
   return {
     name,
@@ -48,23 +57,30 @@ export function createRedisPubSubSource(options: RedisPubSubOptions): BrokerSour
       if (!client) return;
       const take = (body: Buffer, channel: Buffer) => {
         if (intake.hasEnded) return;
+        const message = { subject: channel.toString(), headers: {}, body, messageId: undefined };
+        const admitted = gate.admit(message);
+        if (admitted === "left out") events.dropped(1, "flood");
+        if (admitted !== "let in") return;
         if (intake.held.messages >= maxPending || intake.held.bytes >= MAX_PENDING_BYTES) events.dropped(1);
-        else {
-          const message = { subject: channel.toString(), headers: {}, body, messageId: undefined };
-          intake.push(decode(message), body.byteLength);
-        }
+        else intake.push(decode(message), body.byteLength);
+      };
+      const notice = () => {
+        if (intake.hasEnded) return;
+        for (const line of gate.notices()) intake.push(line, 0);
       };
       const ping = async (withinMs: number) => {
         const late = Promise.withResolvers<never>();
         const timer = setTimeout(late.reject, withinMs, new Error(`no answer in ${withinMs} ms`));
         await Promise.race([client.ping(), late.promise]).finally(() => clearTimeout(timer));
       };
-      const onAbort = () => {
-        ping(DRAIN_MS).then(
-          () => intake.end(),
-          () => intake.end(),
-        );
+      const drained = () => {
+        notice();
+        intake.end();
       };
+      const onAbort = () => {
+        ping(DRAIN_MS).then(drained, drained);
+      };
+      const noticing = setInterval(notice, NOTICE_MS);
       const pinging = setInterval(() => {
         ping(PONG_MS).catch((cause: unknown) => intake.end(redisError(what, cause)));
       }, PING_MS);
@@ -80,6 +96,7 @@ export function createRedisPubSubSource(options: RedisPubSubOptions): BrokerSour
         }
       } finally {
         clearInterval(pinging);
+        clearInterval(noticing);
         signal.removeEventListener("abort", onAbort);
         const left = intake.clear().length;
         if (left > 0) events.dropped(left);
@@ -87,27 +104,4 @@ export function createRedisPubSubSource(options: RedisPubSubOptions): BrokerSour
       }
     },
   };
-}
-
-/** The known families of channels, by what comes before their first colon. */
-const TYPES: Readonly<Record<string, string>> = { service: "service_status", logs: "log_line" };
-
-function familyType(channel: string): string | undefined {
-  const colon = channel.indexOf(":");
-  const family = channel.slice(0, Math.max(colon, 0));
-  return Object.hasOwn(TYPES, family) ? TYPES[family] : undefined;
-}
-
-/**
- * The event type of a channel: a type cannot hold its colons. On a channel of no known family dots stand for them and core/subject.ts
- * decides.
- * @throws MillraceError `invalid-input` when the channel cannot be a type.
- */
-export function typeOfChannel(channel: string): string {
-  return familyType(channel) ?? typeOfSubject(channel.replaceAll(":", "."));
-}
-
-/** What of a channel a content id covers: the known families carry a message on several channels, and it is one. */
-export function scopeOfChannel(channel: string): string {
-  return familyType(channel) ?? channel;
 }

@@ -1,5 +1,5 @@
 /** Gate over an authenticator, the rules about access and the tickets. */
-import { bearerToken, unauthorized } from "../core/bearer.ts";
+import { bearerToken, refuseJwtIn, unauthorized } from "../core/bearer.ts";
 import { formatCookie, readCookie } from "../core/cookie.ts";
 import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
@@ -81,27 +81,4 @@ export function createGate({ authenticator, copy, tickets }: GateOptions): Gate 
       return copy.features(company);
     },
   };
-}
-
-/** A token that worked in a URL would be used there. The message does not hold it. */
-function refuseJwtIn(query: URLSearchParams): void {
-  for (const [name, value] of query) {
-    if (!looksLikeJwt(value)) continue;
-    throw new MillraceError(
-      "invalid-input",
-      `Cannot take a token from the URL parameter ${quote(name)}: URLs are logged, expected it in the header Authorization: Bearer, or a ticket from POST /stream/tickets`,
-    );
-  }
-}
-
-/** Three parts (signed) or five (encrypted), the first a JSON object (RFC 7515 section 3.1, RFC 7516 section 3.1): no company or cursor is. */
-function looksLikeJwt(value: string): boolean {
-  const parts = value.replace(/^Bearer\s+/i, "").split(".", 6);
-  if (parts.length !== 3 && parts.length !== 5) return false;
-  try {
-    const header: unknown = JSON.parse(atob(parts[0]!.replaceAll("-", "+").replaceAll("_", "/")));
-    return typeof header === "object" && header !== null;
-  } catch {
-    return false;
-  }
 }

@@ -77,8 +77,9 @@ export function createRedisLog(options: RedisLogOptions): EventLog {
       listing,
     ]);
     const { isNewLog, appended } = parseAppendReply(reply, events.length);
-    // A log made anew after this process had listed it: the set was lost with it.
-    if (isNewLog && listed.has(company)) await list();
+    // A log made anew after this process had listed it: the set was lost with it. Forgotten first: were this to fail, the next append
+    // finds the log made, and lists.
+    if (isNewLog && listed.delete(company)) await list();
     listed.add(company);
     return appended;
   };

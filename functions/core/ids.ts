@@ -21,6 +21,9 @@ const EVENT_TYPE = /^[a-z0-9._-]{1,64}$/;
  */
 export const OPERATIONS_COMPANY = "_operations" as CompanyId;
 
+/** Whose the log lines of the operator's services are: apart from their status, so that a service that floods pushes out no status. */
+export const LOGS_COMPANY = "_logs" as CompanyId;
+
 /** Whether `text` may name a company. */
 export function isCompanyId(text: unknown): text is CompanyId {
   return typeof text === "string" && COMPANY_ID.test(text);

@@ -1,5 +1,5 @@
 /** A principal: who asks, and what its token lets it see. Plain data, so that it can be handed to where a connection is held. */
-import { type CompanyId, OPERATIONS_COMPANY } from "./ids.ts";
+import { type CompanyId, LOGS_COMPANY, OPERATIONS_COMPANY } from "./ids.ts";
 
 export interface Principal {
   /** The token's `sub`; undefined: it names nobody, and can be revoked by its company alone. */
@@ -21,5 +21,5 @@ export function isOps({ roles }: Principal): boolean {
 /** Fails closed: one of its own companies, and for `ops` what the services say of themselves. */
 export function mayRead(principal: Principal, company: CompanyId): boolean {
   if (principal.companies === "all" || principal.companies.includes(company)) return true;
-  return company === OPERATIONS_COMPANY && isOps(principal);
+  return (company === OPERATIONS_COMPANY || company === LOGS_COMPANY) && isOps(principal);
 }

@@ -91,7 +91,11 @@ const TABLE = z.object({
     .optional()
     .describe("redis-rest: who has it may read, at least 32 characters"),
   REDIS_REST_PORT: integer(0, 65_535, 8079).describe("HTTP port of redis-rest; 0 takes a free one"),
-  DATA_DIR: z.string().min(1).default(".millrace").describe("folder of the embedded log"),
+  DATA_DIR: z
+    .string()
+    .min(1)
+    .default(".millrace")
+    .describe("folder of the embedded log, and of the readings where MONGODB_URI is unset"),
   NATS_URL: url("nats:", "tls:", "ws:", "wss:").describe("NATS server; turns the nats source on"),
   NATS_CREDS: z.string().min(1).optional().describe("NATS: path of a .creds file, for NATS_URL"),
   NATS_NKEY: z.string().min(1).optional().describe("NATS: path of a user's nkey seed, for NATS_URL"),
@@ -138,6 +142,30 @@ const TABLE = z.object({
   CONSUMER_CHANNEL_BUFFER_SIZE: integer(1, 1_000_000, 10_000).describe(
     "broker: messages buffered a consumer (queue mode: in all)",
   ),
+  MONGODB_URI: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\/\S+$/, "expected a URL of mongodb:// or mongodb+srv://")
+    .optional()
+    .describe("MongoDB of the telemetry store; unset: embedded in DATA_DIR"),
+  MONGODB_DATABASE: z
+    .string()
+    .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, 'expected 1-63 characters without / \\ . " $ * < > : | ? and blanks')
+    .default("message_streaming")
+    .describe("MongoDB: database"),
+  MONGO_COLLECTION: z
+    .string()
+    .regex(/^(?!system\.)[A-Za-z_][A-Za-z0-9._-]{0,99}$/, "expected 1-100 characters of A-Z a-z 0-9 . _ -")
+    .default("metrics")
+    .describe("MongoDB: collection of the readings; further ones begin with its name"),
+  TELEMETRY_RETENTION_MS: integer(3_600_000, 31_536_000_000, 2_592_000_000).describe(
+    "how long readings are kept, by their own time or when they were last written, whichever is later",
+  ),
+  AUTH_TOKEN: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("bearer token of the metrics API, for every company's GPUs; unset: the API asks nobody"),
+  DEFAULT_PAGE_SIZE: integer(1, 1_000, 100).describe("metrics API: items of a page, unless limit says so"),
   CSV_PATH: z.string().min(1).optional().describe("CSV file of the csv producer"),
   AUTH_MODE: z
     .enum(["jwt", "none"], "expected jwt or none")

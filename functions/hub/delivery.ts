@@ -1,5 +1,6 @@
 /** Delivery: what follows a member's cursor, from the ring or from a page, into its sink. At most one batch a turn and member. */
 import { joinBytes } from "../core/bytes.ts";
+import { type Cursor, type CursorParts, comparePositions, cursorParts } from "../core/cursor.ts";
 import type { HubCounters } from "../ports/hub.ts";
 import type { Member } from "./member.ts";
 import type { Page, Pages } from "./pages.ts";
@@ -138,25 +139,32 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     if (member.cursor === undefined) {
       member.cursor = ring.tip;
       member.next = ring.head;
+      member.joinedAt = ring.tip;
+      member.isLive = true;
       if (member.isOpened) oweCursor(member);
       else open(member, nowMs);
       return member.isWritable;
     }
-    if (member.next < 0) {
-      member.next = ring.after(member.cursor) ?? -1;
-    } else if (member.dropsOldest && member.wasBlocked && ring.head - member.next > bufferEvents) {
-      return skip(member, ring, nowMs);
-    } else if (member.next < ring.base) {
-      member.next = -1;
+    if (member.next < 0) member.next = ring.after(member.cursor) ?? -1;
+    else if (member.next < ring.base) member.next = -1;
+    if (member.dropsOldest) {
+      member.joinedAt ??= ring.tip;
+      member.isLive ||= isBetween(member.joinedAt, member.cursor, ring.tip);
+      if (member.isLive && isTooLate(member, ring)) return skip(member, ring, nowMs);
     }
     member.wasBlocked = false;
     return true;
   };
 
-  /** Moves a slow member that prefers freshness to the newest events, and says so. */
+  /** Of a live member. What it has missed is not worth reading again: it is no longer in the ring, or more than it may be behind after it took nothing. */
+  const isTooLate = ({ next, wasBlocked, joinedAt, cursor }: Member, { head, base, tip }: Ring): boolean =>
+    // A page may have brought it farther than the ring has come.
+    next < 0 ? head > base && isBetween(joinedAt!, cursor!, tip) : wasBlocked && head - next > bufferEvents;
+
+  /** Moves a slow live member that prefers freshness to the newest events, and says so. */
   const skip = (member: Member, ring: Ring, nowMs: number): boolean => {
     const next = Math.max(ring.base, ring.head - bufferEvents);
-    let isLoss = member.next < ring.base;
+    let isLoss = member.next < 0;
     for (let number = member.next; number < next && !isLoss; number++) {
       isLoss = matches(member.view, ring.at(number));
     }
@@ -209,4 +217,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     stop: () => clearTimeout(owedTimer),
   };
+}
+
+/** Whether the cursor is of the log of the tip, not past it, and not before the start; a start of another log, which is gone, is behind it. */
+function isBetween(start: Cursor, cursor: Cursor, tip: Cursor): boolean {
+  const [from, at, to] = [start, cursor, tip].map(cursorParts) as [CursorParts, CursorParts, CursorParts];
+  if (at.epoch !== to.epoch || comparePositions(at.position, to.position) > 0) return false;
+  return from.epoch !== at.epoch || comparePositions(at.position, from.position) >= 0;
 }

@@ -31,7 +31,7 @@ export interface FeedOptions {
 export interface Feed {
   readonly members: ReadonlySet<Member>;
   /** The view of a member that is to be added. */
-  view(of: Pick<View, "encoding" | "format" | "types">): View;
+  view(of: Pick<View, "encoding" | "format" | "filter">): View;
   add(member: Member): void;
   /** Forgets it; with the last one the tail ends. */
   remove(member: Member): void;
@@ -158,10 +158,10 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     members,
-    view({ encoding, format, types }) {
-      const key = viewKey({ encoding, format, types });
+    view({ encoding, format, filter }) {
+      const key = viewKey({ encoding, format, filter });
       const view = views.get(key) ?? {
-        ...{ key, encoding, format, types, members: 0 },
+        ...{ key, encoding, format, filter, members: 0 },
         opening: encoding.retry(RETRY_MS),
       };
       views.set(key, view);

@@ -135,16 +135,18 @@ function farewell(reason: Parameters<Membership["end"]>[0], encoding: Encoding):
 
 function createMember(request: JoinRequest, feed: Feed, maxConnectionAgeMs: number): Member {
   const nowMs = Date.now();
-  const { sink, after, encoding, format, types, overflow } = request;
+  const { sink, after, encoding, format, filter, overflow } = request;
   return {
     sink,
-    view: feed.view({ encoding, format, types }),
+    view: feed.view({ encoding, format, filter }),
     dropsOldest: overflow === "drop-oldest",
     oldAtMs: renewalAt(nowMs, maxConnectionAgeMs),
     cursor: after,
     next: -1,
     page: undefined,
     index: 0,
+    joinedAt: undefined,
+    isLive: false,
     isOpened: false,
     isGone: false,
     isWritable: true,

@@ -7,7 +7,7 @@ import type { View } from "./view.ts";
 export interface Member {
   readonly sink: Sink;
   readonly view: View;
-  /** Skips what it was too slow for. */
+  /** Skips what it was too slow for, once it is live. */
   readonly dropsOldest: boolean;
   /** When it is sent away to come back, milliseconds since 1970: its connection gets too old. */
   readonly oldAtMs: number;
@@ -18,6 +18,10 @@ export interface Member {
   /** The page it reads, and the index in it of the frame it gets next. */
   page: Page | undefined;
   index: number;
+  /** Where the log ended when it joined, as far as was known here; undefined until it is. Kept of who drops the oldest alone. */
+  joinedAt: Cursor | undefined;
+  /** It has what it came for, all up to `joinedAt`, and is given what is new. */
+  isLive: boolean;
   isOpened: boolean;
   isGone: boolean;
   isWritable: boolean;

@@ -2,17 +2,17 @@
 import { joinBytes } from "../core/bytes.ts";
 import type { Cursor } from "../core/cursor.ts";
 import type { Encoding, FrameFormat, GapReason } from "../core/encoding.ts";
-import type { EventType } from "../core/ids.ts";
 import { WRITE_BYTES } from "../core/limits.ts";
+import type { EventFilter } from "../ports/hub.ts";
 import { type Frame, frameBytes } from "./frame.ts";
 
 export interface View {
-  /** Encoding, format and types as one text. */
+  /** Encoding, format and filter as one text. */
   readonly key: string;
   readonly encoding: Encoding;
   readonly format: FrameFormat;
-  /** Undefined: every type. */
-  readonly types: ReadonlySet<EventType> | undefined;
+  /** Undefined: every event. */
+  readonly filter: EventFilter | undefined;
   /** The first bytes of every stream. */
   readonly opening: Uint8Array;
   /** Members that share it. */
@@ -37,14 +37,14 @@ export interface Batch {
   readonly owesCursor: boolean;
 }
 
-/** Names a view: the same for the same encoding, format and set of types. */
-export function viewKey({ encoding, format, types }: Pick<View, "encoding" | "format" | "types">): string {
+/** Names a view: the same for the same encoding, format and filter. */
+export function viewKey({ encoding, format, filter }: Pick<View, "encoding" | "format" | "filter">): string {
   const key = `${encoding.name} ${format}`;
-  return types === undefined ? key : `${key} ${[...types].sort().join(" ")}`;
+  return filter === undefined ? key : `${key} ${filter.key}`;
 }
 
-export function matches({ types }: View, frame: Frame): boolean {
-  return types === undefined || frame.type === undefined || types.has(frame.type);
+export function matches({ filter }: View, frame: Frame): boolean {
+  return filter === undefined || frame.type === undefined || filter.matches(frame.type, frame);
 }
 
 /**

@@ -13,6 +13,7 @@ import type { InstanceRegistry } from "../ports/instance-registry.ts";
 import type { Live } from "../ports/live.ts";
 import type { Sessions } from "../ports/sessions.ts";
 import type { OpenWebSocket } from "../ports/web-socket.ts";
+import { createBoard } from "../services/board.ts";
 import { createLocalLive } from "./local.ts";
 import { startReports } from "./report-connections.ts";
 
@@ -70,19 +71,30 @@ export function startLive(options: StartLiveOptions): RunningLive {
     ...(scheduleTurn ? { scheduleTurn } : {}),
   });
   const counters = createCounters({ ...connections, timeZone: settings.TODAY_TIMEZONE });
+  const board = createBoard(connections);
   const { openEventStream, openWebSocket } = options;
   const deflate = settings.STREAM_COMPRESSION === "gzip" ? options.deflate : undefined;
-  const live = createLocalLive({ hub, counters, sessions, openEventStream, openWebSocket, deflate });
+  const live = createLocalLive({
+    hub,
+    counters,
+    board,
+    log,
+    sessions,
+    openEventStream,
+    openWebSocket,
+    deflate,
+  });
   const reports = startReports({ live, registry, instance, logger });
   return {
     live,
     hub,
     counters,
     async drain() {
-      await Promise.all([hub.drain(settings.DRAIN_MS), counters.drain(settings.DRAIN_MS)]);
+      await Promise.all([hub, counters, board].map((part) => part.drain(settings.DRAIN_MS)));
     },
     async stop() {
       counters[Symbol.dispose]();
+      board[Symbol.dispose]();
       await reports.stop();
     },
   };

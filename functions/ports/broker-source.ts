@@ -12,6 +12,7 @@
  * Checked by `describeBrokerSource` (test/contracts/broker-source.ts) on every source.
  */
 import type { MillraceEvent } from "../core/event.ts";
+import type { Reading } from "../core/reading.ts";
 
 /** A message no event could be made of: it goes to the dead letters. */
 export interface Undecodable {
@@ -33,14 +34,20 @@ export interface RawMessage {
 }
 
 /** What came of one message. */
-export type Decoded = { readonly event: MillraceEvent } | { readonly undecodable: Undecodable };
+export type Decoded =
+  | {
+      readonly event: MillraceEvent;
+      /** Of an event of TELEMETRY_TYPE, and of no other: it goes to the telemetry store too. */
+      readonly reading?: Reading;
+    }
+  | { readonly undecodable: Undecodable };
 
 /** Turns a message into an event by the rules of bridge.yaml. Never throws. */
 export type Decode = (message: RawMessage) => Decoded;
 
 export interface Batch {
   readonly deliveries: readonly Decoded[];
-  /** The events are in the log, the rest in the dead letters: the broker may forget them. */
+  /** The events are in the log, the readings in the telemetry store, the rest in the dead letters: the broker may forget them. */
   ack(): Promise<void>;
   /** They are not: the broker is to deliver them again. */
   nack(error: unknown): Promise<void>;

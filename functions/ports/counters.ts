@@ -13,7 +13,8 @@
  */
 import type { CompanyId } from "../core/ids.ts";
 import type { TextMessage } from "../core/text-message.ts";
-import type { EndReason, Membership, Refusal } from "./hub.ts";
+import type { Membership, Refusal } from "./hub.ts";
+import type { MessageSink } from "./message-sink.ts";
 
 /** Whose events are counted: one company's; undefined: every company's. */
 export type Scope = CompanyId | undefined;
@@ -25,17 +26,7 @@ export type Scope = CompanyId | undefined;
 export type SnapshotKind = "feed" | "dashboard";
 
 /** Where snapshots for one client go. */
-export interface SnapshotSink {
-  /** Sends it (it is shared by all watchers). False: full, send nothing until `onDrain` is called. */
-  send(snapshot: TextMessage): boolean;
-  /** Sends what keeps a quiet connection open; the answer is `send`'s. */
-  heartbeat(): boolean;
-  /** Set by the counters; the sink calls it when it can take more after a `false`. */
-  onDrain: () => void;
-  /** Sends an event of the connection itself; the answer is `send`'s. */
-  notify(name: string, data: Readonly<Record<string, unknown>>): boolean;
-  end(reason: EndReason): void;
-}
+export type SnapshotSink = MessageSink<TextMessage>;
 
 export interface WatchRequest {
   readonly scope: Scope;

@@ -12,6 +12,7 @@
 import type { Cursor } from "../core/cursor.ts";
 import type { Encoding, FrameFormat } from "../core/encoding.ts";
 import type { CompanyId, EventType } from "../core/ids.ts";
+import type { LogEntry } from "../core/log-entry.ts";
 
 /** Where bytes for one client go. */
 export interface Sink {
@@ -31,15 +32,26 @@ export type EndReason = "expired" | "revoked" | "disabled" | "aged" | "idle" | "
 
 export type Overflow = "catch-up" | "drop-oldest";
 
+/** Which events of its company a member is given. Of gaps it is told in any case. */
+export interface EventFilter {
+  /** The same for filters that let the same events through, and for no others of whatever kind: their members share what is written. */
+  readonly key: string;
+  /** `entry` is the same object whenever it is asked about, so that what was found out about it can be kept by it. */
+  matches(type: EventType, entry: LogEntry): boolean;
+}
+
 export interface JoinRequest {
   readonly company: CompanyId;
   /** Undefined: from now on. */
   readonly after: Cursor | undefined;
-  /** Undefined: every type. */
-  readonly types: ReadonlySet<EventType> | undefined;
+  /** Undefined: every event. */
+  readonly filter: EventFilter | undefined;
   readonly encoding: Encoding;
   readonly format: FrameFormat;
-  /** What to do for a client that cannot keep up. Default `catch-up`: it loses nothing the log still has. */
+  /**
+   * What to do for a client that cannot keep up. `catch-up`: it loses nothing the log still has. `drop-oldest`: what it came for is replayed
+   * whole; from then on it is moved on to what is new rather than that anything is read again for it, and told so.
+   */
   readonly overflow: Overflow;
   readonly sink: Sink;
 }

@@ -7,13 +7,15 @@
  * - **Lifetime**: an answer ends with its client, on drain, and at the maximum connection age.
  */
 import type { Cursor } from "../core/cursor.ts";
-import type { FrameFormat } from "../core/encoding.ts";
-import type { CompanyId, EventType } from "../core/ids.ts";
+import type { FrameFormat, Gap } from "../core/encoding.ts";
+import type { EventRecord } from "../core/event.ts";
+import { type CompanyId, type EventType, LOGS_COMPANY, OPERATIONS_COMPANY } from "../core/ids.ts";
+import type { LogLevel } from "../core/log-line.ts";
 import type { Principal } from "../core/principal.ts";
 import type { TextMessage } from "../core/text-message.ts";
 import type { Scope, SnapshotKind } from "./counters.ts";
 import type { EventStreamRequest } from "./event-stream.ts";
-import type { Overflow, Refusal } from "./hub.ts";
+import type { EndReason, Overflow, Refusal } from "./hub.ts";
 
 interface LiveRequestBase {
   readonly transport: "sse" | "websocket";
@@ -40,12 +42,56 @@ export interface SnapshotsRequest extends LiveRequestBase {
   readonly scope: Scope;
 }
 
-export type LiveRequest = UpdatesRequest | SnapshotsRequest;
+/** The operator's services as they are: all of them first, then each that changes. Always a stream, whatever `transport` says. */
+export interface StatusRequest extends LiveRequestBase {
+  readonly kind: "status";
+}
+
+/** Log lines of the operator's services: the newest ones first, then live. One that is too slow is moved on to what is new. */
+export interface LinesRequest extends LiveRequestBase {
+  readonly kind: "lines";
+  /** Undefined: the newest ones, then from now on. */
+  readonly after: Cursor | undefined;
+  /** Undefined: of every service. */
+  readonly service: string | undefined;
+  /** The least. */
+  readonly level: LogLevel;
+}
+
+export type LiveRequest = UpdatesRequest | SnapshotsRequest | StatusRequest | LinesRequest;
 
 /** Whose it is; undefined: numbers over all companies. */
+export function scopeOf(wanted: UpdatesRequest | StatusRequest | LinesRequest): CompanyId;
+export function scopeOf(wanted: LiveRequest): Scope;
 export function scopeOf(wanted: LiveRequest): Scope {
-  return wanted.kind === "updates" ? wanted.company : wanted.scope;
+  switch (wanted.kind) {
+    case "updates":
+      return wanted.company;
+    case "status":
+      return OPERATIONS_COMPANY;
+    case "lines":
+      return LOGS_COMPANY;
+    default:
+      return wanted.scope;
+  }
 }
+
+/** Whole events, not for one client's connection. */
+export type FollowRequest = Omit<UpdatesRequest, "transport" | "format">;
+
+/** What a stream has to say, one by one. */
+export type StreamItem =
+  | { readonly kind: "event"; readonly cursor: Cursor; readonly record: EventRecord }
+  /** `cursor`: where reading goes on. */
+  | { readonly kind: "gap"; readonly cursor: Cursor; readonly gap: Omit<Gap, "after"> }
+  /** What lies before it was filtered out. */
+  | { readonly kind: "cursor"; readonly cursor: Cursor }
+  /** Of the stream itself, by its name. */
+  | { readonly kind: "notice"; readonly name: string; readonly data: unknown }
+  /** Nothing was said for HEARTBEAT_MS. */
+  | { readonly kind: "heartbeat" }
+  /** The last one. */
+  | { readonly kind: "end"; readonly reason: EndReason };
 
 export interface LiveStats {
   /** Open streams of events here. */
@@ -63,6 +109,13 @@ export interface Live {
     wanted: LiveRequest,
     headers: Readonly<Record<string, string>>,
   ): Promise<Response | Refusal>;
+  /**
+   * The events of one company for whoever hands them on in a form of its own: the same, in the same order and under the same conditions as those
+   * of `open`. Resolves when what is appended from then on will be among them. The iteration ends after an item `end`, and without one when the
+   * signal aborts; while nobody asks for the next one, no more than WRITE_BYTES wait. It throws `unavailable` where the answer is cut on its way.
+   * @throws MillraceError `unavailable` as `open`.
+   */
+  follow(wanted: FollowRequest, signal: AbortSignal): Promise<AsyncIterable<StreamItem> | Refusal>;
   /** The feed as of now, at most a second old. @throws MillraceError `unavailable`. */
   poll(scope: Scope): Promise<TextMessage>;
   stats(): LiveStats;

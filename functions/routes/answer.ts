@@ -1,7 +1,8 @@
 /** Answers that are no page and no stream: JSON errors in the one shape `{error, message}`. */
 import type { Context } from "hono";
 
-const PHRASES = {
+/** Of the status (RFC 9110 section 15). */
+export const PHRASES = {
   400: "Bad Request",
   401: "Unauthorized",
   403: "Forbidden",

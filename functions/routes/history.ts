@@ -1,5 +1,6 @@
 /** `GET /stream/history`: the events of the stream as JSON pages. */
 import { Hono } from "hono";
+import * as z from "zod";
 import { type Cursor, GENESIS } from "../core/cursor.ts";
 import { MillraceError } from "../core/errors.ts";
 import type { CompanyId } from "../core/ids.ts";
@@ -9,7 +10,8 @@ import { REFUSALS } from "../core/refusals.ts";
 import type { Settings } from "../core/settings.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { Gate } from "../ports/gate.ts";
-import { queryOf, readCompany, readCount, readCursor, readOnce } from "./query.ts";
+import type { Operation } from "./operation.ts";
+import { COMPANY, CURSOR, count, queryOf, readQuery } from "./query.ts";
 import { refuseByStatus } from "./refusal.ts";
 
 /** What history needs. */
@@ -43,14 +45,93 @@ const FULL_PAGE_SECONDS = 3_600;
 /** Each gap that is answered with another one means that the log was trimmed in between. */
 const MAX_GAPS = 3;
 
+const QUERY = z.object({
+  companyId: COMPANY.meta({ description: "One of the companies of the caller's token" }),
+  after: CURSOR.optional().meta({ description: "A cursor; without it, from the beginning" }),
+  limit: count(PAGE_EVENTS).default(DEFAULT_LIMIT).meta({ description: "Events of a page, at most" }),
+});
+
+const EVENT = z
+  .looseObject({
+    cursor: z.string().meta({ description: "Where a stream resumes behind it" }),
+    specversion: z.literal("1.0"),
+    type: z.string(),
+    source: z.string(),
+    id: z.string(),
+    time: z.string().meta({ format: "date-time" }),
+    companyid: COMPANY,
+    datacontenttype: z.literal("application/json"),
+    subject: z.string().optional(),
+    data: z.looseObject({ companyId: z.string() }),
+  })
+  .meta({ id: "Event", description: "A CloudEvent (CloudEvents 1.0) and its cursor" });
+
+const GAP = z
+  .object({
+    reason: z.enum(["expired", "reset"]).meta({
+      description: "`expired`: kept no longer; `reset`: the cursor is of a log that is gone",
+    }),
+    requested: z.string(),
+    resumedAt: z.string().meta({ description: "The cursor of the oldest event kept" }),
+  })
+  .meta({ id: "Gap", description: "What lies behind `after` and cannot be given any more" });
+
+const PAGE = z
+  .object({
+    events: z.array(EVENT),
+    next: z.string().meta({ description: "`after` of the next page, also when there is none yet" }),
+    more: z.boolean().meta({ description: "False: the end has been reached" }),
+    gap: GAP.optional(),
+  })
+  .meta({
+    examples: [
+      {
+        events: [
+          {
+            cursor: "x1pq0c7wz2fa.1763700000000-0",
+            specversion: "1.0",
+            type: "metric_updated",
+            source: "/nats/metrics",
+            id: "1",
+            time: "2026-01-31T12:00:00.000Z",
+            companyid: "acme",
+            datacontenttype: "application/json",
+            data: { companyId: "acme", metricName: "integration_score", value: 0.85 },
+          },
+        ],
+        next: "x1pq0c7wz2fa.1763700000000-0",
+        more: false,
+      },
+    ],
+  });
+
+export const HISTORY = {
+  method: "get",
+  path: "/stream/history",
+  id: "readHistory",
+  tag: "Streams",
+  access: "cookie",
+  summary: "The same events as JSON pages",
+  description:
+    "A page behind a named `after` with more behind it does not change, and may be kept by the browser.",
+  query: QUERY,
+  answers: {
+    200: {
+      description: "A page",
+      json: PAGE,
+      headers: { ETag: "Of the page, for `If-None-Match`", "Cache-Control": "Always `private`" },
+    },
+    304: { description: "As `If-None-Match` names it" },
+  },
+  problems: [400, 401, 403, 503],
+} as const satisfies Operation;
+
 export function historyRoutes({ settings, log, gate }: HistoryDeps): Hono {
   const app = new Hono();
-  app.get("/stream/history", async (c) => {
+  app.get(HISTORY.path, async (c) => {
     const query = queryOf(c);
     const { principal } = await gate.admit(c.req.raw, "cookie");
-    const company = readCompany(query);
-    const after = readCursor("after", readOnce(query, "after"));
-    const limit = readCount(query, "limit", { max: PAGE_EVENTS, fallback: DEFAULT_LIMIT });
+    const { companyId: company, after, limit } = readQuery(HISTORY.query, query);
     const { streaming } = gate.permit(principal, company);
     if (!(settings.STREAMING_ENABLED && streaming)) return refuseByStatus(c, REFUSALS.disabled);
     const page = await readPage(log, company, after ?? GENESIS, limit);

@@ -5,7 +5,7 @@ import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
 
 /** Bytes: the largest holds a subject and a company. */
-const MAX_BODY_BYTES = 4096;
+const SMALL_BODY_BYTES = 4096;
 
 /** Milliseconds a client may take to send it. */
 const BODY_MS = 5_000;
@@ -14,7 +14,7 @@ const BODY_MS = 5_000;
  * To be read before anybody is let in: who holds it back must not be acted for after its token has ended or was revoked.
  * @throws MillraceError `invalid-input`, here and below: it is not small, not whole or not there in time.
  */
-export async function readBody(c: Context): Promise<string> {
+export async function readBody(c: Context, maxBytes = SMALL_BODY_BYTES): Promise<string> {
   const reader = c.req.raw.body?.getReader();
   if (reader === undefined) return "";
   let isLate = false;
@@ -34,7 +34,7 @@ export async function readBody(c: Context): Promise<string> {
       if (done) return text + decoder.decode();
       bytes += value.byteLength;
       // No more than that is taken, whatever length the client names.
-      if (bytes > MAX_BODY_BYTES) throw invalid(`over ${MAX_BODY_BYTES} bytes`, "fewer");
+      if (bytes > maxBytes) throw invalid(`over ${maxBytes} bytes`, "fewer");
       text += decoder.decode(value, { stream: true });
     }
   } finally {

@@ -1,9 +1,11 @@
 /** What every process with an HTTP side answers: `/healthz`, `/ready`, `/metrics`. They ask nobody's name, so they name no company. */
 import { Hono } from "hono";
+import * as z from "zod";
 import type { Logger } from "../core/logger.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import { NO_STORE, problem } from "./answer.ts";
 import { askLog } from "./ask-log.ts";
+import type { Operation } from "./operation.ts";
 
 /** A source of a bridge in this process, as of now. */
 export interface SourceStatus {
@@ -25,11 +27,67 @@ export interface ProbesDeps {
   readonly logger: Logger;
 }
 
+const SOURCES = z
+  .array(
+    z.object({
+      name: z.string(),
+      kind: z.string(),
+      state: z.enum(["starting", "up", "down", "stopped"]),
+      reason: z.string().optional().meta({ description: "Why it brings nothing; absent where it does" }),
+    }),
+  )
+  .optional()
+  .meta({ description: "Of a bridge in this process" });
+
+export const HEALTHZ = {
+  method: "get",
+  path: "/healthz",
+  id: "readAlive",
+  tag: "Operation",
+  access: "open",
+  summary: "Whether the process is alive",
+  answers: { 200: { description: "It is", json: z.object({ status: z.literal("ok") }) } },
+} as const satisfies Operation;
+
+export const READY = {
+  method: "get",
+  path: "/ready",
+  id: "readReady",
+  tag: "Operation",
+  access: "open",
+  summary: "Whether the process may be sent requests",
+  answers: {
+    200: {
+      description: "The log answers, the process is not about to stop, every source brings its messages",
+      json: z.object({ status: z.literal("ready"), sources: SOURCES }),
+    },
+    503: {
+      description: "Not now",
+      json: z.object({ error: z.string(), message: z.string(), sources: SOURCES }),
+    },
+  },
+} as const satisfies Operation;
+
+export const METRICS = {
+  method: "get",
+  path: "/metrics",
+  id: "readMetrics",
+  tag: "Operation",
+  access: "open",
+  summary: "Numbers of the process, for Prometheus",
+  answers: {
+    200: {
+      description: "Text of Prometheus",
+      text: { type: "text/plain", examples: { gauge: "millrace_connections 3\n" } },
+    },
+  },
+} as const satisfies Operation;
+
 export function probesRoutes({ log, metrics, sources, isStopping, logger }: ProbesDeps): Hono {
   const app = new Hono();
-  app.get("/healthz", (c) => c.json({ status: "ok" }, 200, NO_STORE));
+  app.get(HEALTHZ.path, (c) => c.json({ status: "ok" }, 200, NO_STORE));
 
-  app.get("/ready", async (c) => {
+  app.get(READY.path, async (c) => {
     const more = sources && { sources: sources().map(reportOf) };
     const notReady = (message: string) => problem(c, 503, message, {}, more);
     if (isStopping()) return notReady("This instance is about to stop");
@@ -45,7 +103,7 @@ export function probesRoutes({ log, metrics, sources, isStopping, logger }: Prob
     return c.json({ status: "ready", ...more }, 200, NO_STORE);
   });
 
-  app.get("/metrics", async (c) => {
+  app.get(METRICS.path, async (c) => {
     const { contentType, body } = await metrics();
     return c.body(body, 200, { "content-type": contentType, ...NO_STORE });
   });

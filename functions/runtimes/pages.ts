@@ -6,7 +6,11 @@ import type { Asset } from "../routes/pages.ts";
 /** Empty, and said so, where there are none. */
 export async function loadPages(logger: Logger): Promise<ReadonlyMap<string, Asset>> {
   try {
-    return (await import("../../dist/pages.js")).pages;
+    const [small, large] = await Promise.all([
+      import("../../dist/pages.js"),
+      import("../../dist/large-pages.js"),
+    ]);
+    return new Map([...small.pages, ...large.pages]);
   } catch (error) {
     logger.warn({ reason: describeError(error) }, "Without the live pages, expected `npm run pages` first");
     return new Map();

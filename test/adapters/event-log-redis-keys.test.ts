@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createRedisLog } from "../../functions/adapters/event-log-redis.ts";
 import { GENESIS } from "../../functions/core/cursor.ts";
+import { MillraceError } from "../../functions/core/errors.ts";
 import type { CompanyId, EventType } from "../../functions/core/ids.ts";
 import { WAKE_UP_BYTES } from "../../functions/core/limits.ts";
 import { logKeys } from "../../functions/core/redis-log-codec.ts";
@@ -219,6 +220,29 @@ describe("createRedisLog", () => {
     await redis.command(["FLUSHALL"]);
     expect(await append(2)).toContain("sadd 1");
     expect(await log.stats()).toEqual({ companies: 1, totalEvents: 1, eventsByCompany: { [company]: 1 } });
+  });
+
+  it("lists a company although that failed when its log was made anew", async () => {
+    const company = newCompany("listed");
+    let isAway = false;
+    const own = createRedisLog({
+      ...{ retentionMs: 3_600_000, timeZone: "Asia/Karachi", logger: silent },
+      // Over REST a script and a command are requests of their own: one may be answered and the other not.
+      redis: {
+        ...redis,
+        command: async (args) => {
+          if (isAway && args[0] === "SADD") throw new MillraceError("unavailable", "Redis is away");
+          return redis.command(args);
+        },
+      },
+    });
+    await own.append([event(company, 0)]);
+    await redis.command(["FLUSHALL"]);
+    isAway = true;
+    await expect(own.append([event(company, 1)])).rejects.toMatchObject({ code: "unavailable" });
+    isAway = false;
+    await own.append([event(company, 1)]);
+    expect(await own.companies()).toEqual([company]);
   });
 
   it("tails without a command while nothing comes, and without a read while wake-ups come", async () => {

@@ -18,6 +18,7 @@ describeBrokerSource({
           url: server.url,
           channels: ["service:all", "metrics.*"],
           maxPending: 10_000,
+          maxLinesPerSecond: 100,
           decode,
           events: { connected, dropped() {} },
         }),

@@ -26,6 +26,7 @@ import { rate } from "./sections/rate.ts";
 import { rest } from "./sections/rest.ts";
 import { runtimes } from "./sections/runtimes.ts";
 import { storm } from "./sections/storm.ts";
+import { telemetry } from "./sections/telemetry.ts";
 import { workerd } from "./sections/workerd.ts";
 
 const SECTIONS: readonly Section[] = [
@@ -38,6 +39,7 @@ const SECTIONS: readonly Section[] = [
   flat,
   outage,
   append,
+  telemetry,
   commands,
   compression,
   rest,

@@ -341,6 +341,8 @@ describe("maskUrls", () => {
     ["at nats://token@host, nats://host", "at nats://***@host, nats://host"],
     ['{"a":"tcp://host","b":"x@y"}', '{"a":"tcp://host","b":"x@y"}'],
     ["http://host/path@2", "http://host/path@2"],
+    ["mongodb://user:p/a@s@a,b:1/db?x", "mongodb://***@a,b:1/db?x"],
+    ["mongodb+srv://user:p@a/db, mongodb://a/db", "mongodb+srv://***@a/db, mongodb://a/db"],
   ])("makes %j %j", (text, masked) => {
     expect(maskUrls(text)).toBe(masked);
   });

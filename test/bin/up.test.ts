@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { runUp } from "../../bin/commands/up.ts";
 import { ROUTING_KEYS } from "../../bridge/producers/events.ts";
-import { OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
+import { LOGS_COMPANY, OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
 import { readSettings } from "../../functions/core/settings.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
 import { recordingLogger, silent } from "../support/logger.ts";
@@ -24,24 +24,32 @@ function storedIn(folder: string): string {
 }
 
 describe("millrace up", () => {
-  it("prints the ready line alone on stdout, logs JSON lines on stderr, and ends with 0 on SIGINT", async () => {
+  it("prints the ready line alone on stdout, logs JSON lines on stderr, and ends with 0 on SIGINT", {
+    timeout: 90_000,
+  }, async () => {
     using folder = temporaryFolder();
     await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path });
     const url = await up.ready();
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(await (await fetch(url)).text()).toContain("<!doctype html>");
-    await waitFor("every use case of both companies, and the operator's services", async () => {
+    const isAllThere = async () => {
       const typesOf = async (company: string) => (await history(url, company)).map(({ type }) => type);
-      const [acme, globex, own] = await Promise.all(["acme", "globex", OPERATIONS_COMPANY].map(typesOf));
+      const companies = ["acme", "globex", OPERATIONS_COMPANY, LOGS_COMPANY];
+      const [acme, globex, services, lines] = await Promise.all(companies.map(typesOf));
       const wanted = ["metric_updated", "telemetry.gpu", "audit.txn", "promo.feed", "central.sync"];
       return (
         [acme, globex].every(
           (types) =>
             wanted.every((type) => types!.includes(type)) &&
             types!.some((type) => ROUTING_KEYS.includes(type)),
-        ) && ["service_status", "log_line"].every((type) => own!.includes(type))
+        ) &&
+        services!.includes("service_status") &&
+        lines!.includes("log_line")
       );
-    });
+    };
+    // The GPUs of the companies take turns of some ten seconds.
+    const all = "every use case of both companies, and the operator's services";
+    await waitFor(all, isAllThere, { timeoutMs: 60_000, everyMs: 100 });
     const stream = await fetch(`${url}/stream/updates?companyId=globex`);
     up.child.kill("SIGINT");
     expect(await up.ended).toBe(0);

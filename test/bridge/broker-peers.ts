@@ -2,7 +2,13 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { type Broker, type BrokerOptions, startBroker } from "../../bridge/broker/broker.ts";
-import { createFrameDecoder, encodeHandshake } from "../../bridge/broker/framing.ts";
+import {
+  createFrameDecoder,
+  createModeReader,
+  encodeAck,
+  encodeHandshake,
+  type Mode,
+} from "../../bridge/broker/framing.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -53,28 +59,40 @@ export interface TestConsumer extends Disposable {
   readonly socket: Socket;
   /** Bodies so far. */
   readonly received: Uint8Array[];
+  /** What one that acks was answered. */
+  readonly mode: Mode | undefined;
   texts(): string[];
+  /** Done with so many more. */
+  ack(messages: number): void;
 }
 
 /** A consumer that the broker knows of. `reads: false`: it reads nothing until `socket.resume()`. */
 export async function connectConsumer(
   broker: Broker,
-  { reads = true }: { reads?: boolean } = {},
+  { reads = true, acks = false }: { reads?: boolean; acks?: boolean } = {},
 ): Promise<TestConsumer> {
   const before = broker.stats().consumers;
   const socket = await connectTo(broker);
   const decoder = createFrameDecoder();
+  const answer = acks ? createModeReader() : undefined;
+  let mode: Mode | undefined;
   const received: Uint8Array[] = [];
   socket.on("data", (chunk: Buffer) => {
-    received.push(...decoder.push(chunk));
+    const answered = mode === undefined ? answer?.push(chunk) : undefined;
+    mode ??= answered?.meaning;
+    received.push(...decoder.push(answered?.rest ?? chunk));
   });
   if (!reads) socket.pause();
-  socket.write(encodeHandshake("consumer"));
+  socket.write(encodeHandshake(acks ? "consumer-ack" : "consumer"));
   await waitFor("the broker to see the consumer", () => broker.stats().consumers > before);
   return {
     socket,
     received,
+    get mode() {
+      return mode;
+    },
     texts: () => received.map((body) => Buffer.from(body).toString()),
+    ack: (messages) => void socket.write(encodeAck(messages)),
     [Symbol.dispose]: () => {
       socket.destroy();
     },

@@ -86,7 +86,7 @@ describe.each(["broadcast", "queue"] as const)("startBroker, %s", (deliveryMode)
     silent.write("PRODU");
     for (const socket of [stranger, silent]) socket.resume();
     await Promise.all([once(stranger, "close"), once(silent, "close")]);
-    expect(broker.warnings[0]).toContain("expected the line PRODUCER or CONSUMER");
+    expect(broker.warnings[0]).toContain("expected the line PRODUCER or CONSUMER or CONSUMER ACK");
     expect(broker.warnings[1]).toContain("no handshake within 100 ms");
     expect(broker.stats()).toMatchObject({ producers: 0, consumers: 0 });
   });
@@ -117,7 +117,7 @@ describe.each(["broadcast", "queue"] as const)("startBroker, %s", (deliveryMode)
       expect(response.headers.get("content-type")).toBe("application/json");
       expect(await response.json()).toEqual({
         ...{ status: "ok", deliveryMode, producers: 0, consumers: 1 },
-        ...{ messagesIn: 0, messagesOut: 0, dropped: 0, buffered: 0 },
+        ...{ messagesIn: 0, messagesOut: 0, dropped: 0, buffered: 0, unacked: 0 },
       });
     }
     expect((await get("/")).status).toBe(404);

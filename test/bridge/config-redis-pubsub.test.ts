@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { defaultBridgeConfig, parseBridgeConfig } from "../../bridge/config/config.ts";
-import { OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
 
 const REDIS_URL = "redis://r:6379";
 const parse = (source: string) =>
   parseBridgeConfig(`sources: [{ name: a, kind: redis-pubsub, ${source} }]`, { REDIS_URL }).sources[0]!;
 
 describe("kind: redis-pubsub", () => {
-  it("is on when REDIS_URL is set, for the services' channels and the operator's company", () => {
+  it("is on when REDIS_URL is set, for the services' channels", () => {
     expect(defaultBridgeConfig({ REDIS_URL }).sources).toEqual([
       {
         kind: "redis-pubsub",
@@ -16,14 +15,15 @@ describe("kind: redis-pubsub", () => {
         url: REDIS_URL,
         channels: ["service:all", "logs:all"],
         maxPending: 50_000,
-        rules: { company: [{ value: OPERATIONS_COMPANY }], type: undefined, id: undefined, time: undefined },
+        maxLinesPerSecond: 100,
+        rules: {},
       },
     ]);
   });
 
-  it("a rule for the company replaces the operator's", () => {
-    expect(parse("company: { field: tenant }").rules.company).toEqual([{ field: "tenant" }]);
-    expect(parse("channels: 'a:*'").rules.company).toEqual([{ value: OPERATIONS_COMPANY }]);
+  it("says what a limit of lines may be", () => {
+    expect(parse("maxLinesPerSecond: 5")).toMatchObject({ maxLinesPerSecond: 5 });
+    expect(() => parse("maxLinesPerSecond: 0")).toThrow("expected a whole number from 1 to 1000000");
   });
 
   it("says what is missing", () => {

@@ -32,7 +32,14 @@ describe("defaultBridgeConfig", () => {
         url: "nats://n:4222",
         subjects: ["metrics.*", "journey.*", "q2q.*"],
       },
-      { kind: "framed-tcp", name: "framed-tcp", enabled: true, address: "b:9080", prefetch: 1000 },
+      {
+        kind: "framed-tcp",
+        name: "framed-tcp",
+        enabled: true,
+        address: "b:9080",
+        prefetch: 1000,
+        acks: false,
+      },
     ]);
     expect(defaultBridgeConfig({ ...none, BROKER_ADDR: "b:1" }).sources).toHaveLength(1);
   });
@@ -190,6 +197,14 @@ sources:
     ["sources: [{ kind: nats, name: a, id: [] }]", "sources[0].id: expected at least one"],
     ["sources: [{ kind: nats, name: a, id: { value: x } }]", "sources[0].id: expected content, random"],
     ["sources: [{ kind: framed-tcp, name: a, address: 9080 }]", "sources[0].address: expected host:port"],
+    [
+      "sources: [{ kind: framed-tcp, name: a, address: 'b:1', acks: sometimes }]",
+      "sources[0].acks: expected true or false",
+    ],
+    [
+      "sources: [{ kind: framed-tcp, name: a, address: 'b:1', rowCompany: acme }]",
+      "sources[0].rowCompany: unknown",
+    ],
     ["sources: [{ kind: nats, name: a, enabled: yes please }]", "sources[0].enabled: expected true or false"],
     [
       "sources: [{ kind: nats, name: a, company: { value: 'a b' } }]",

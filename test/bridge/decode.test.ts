@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createDecode, type DecodeRules } from "../../bridge/decode.ts";
 import type { MillraceEvent } from "../../functions/core/event.ts";
+import { parseCompanyId } from "../../functions/core/ids.ts";
 import { memberText } from "../../functions/core/json-member.ts";
 import type { Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
 
@@ -408,5 +409,123 @@ describe("decode, properties", () => {
         }
       }),
     );
+  });
+});
+
+describe("decode, readings of GPUs", () => {
+  const row = {
+    ...{ timestamp: "2026-01-31T12:00:00Z", metric_name: "DCGM_FI_DEV_GPU_UTIL", gpu_id: "3" },
+    ...{ device: "nvidia3", uuid: "GPU-1", modelName: "H100", Hostname: "host-1", container: "", pod: "" },
+    ...{ namespace: "", value: 97, labels_raw: 'job="dcgm"' },
+  };
+  const owned = { companyId: "acme", ...row };
+  const readingOf = (decoded: Decoded) => {
+    if ("undecodable" in decoded) throw new Error(decoded.undecodable.reason);
+    return decoded.reading;
+  };
+  const random = decodeWith({}, "random");
+
+  it("a row without a type is of type telemetry.gpu, its time the row's, and a reading", () => {
+    const decoded = random(json(owned));
+    expect(eventOf(decoded)).toMatchObject({
+      ...{ type: "telemetry.gpu", companyId: "acme", time: "2026-01-31T12:00:00Z" },
+      data: JSON.stringify(owned),
+    });
+    expect(readingOf(decoded)).toEqual({
+      ...{ companyId: "acme", uuid: "GPU-1", metric_name: "DCGM_FI_DEV_GPU_UTIL", value: 97 },
+      timeMs: Date.parse("2026-01-31T12:00:00Z"),
+      labels: {
+        ...{ gpu_id: "3", device: "nvidia3", modelName: "H100", Hostname: "host-1", container: "" },
+        ...{ pod: "", namespace: "", labels_raw: 'job="dcgm"' },
+      },
+    });
+  });
+
+  it.each([
+    ["with a type of its own", { ...owned, type: "gpu.sample" }, "gpu.sample"],
+    ["with a type that can be none", { ...owned, type: "GPU sample" }, "message"],
+    ["without a value", { ...owned, value: undefined }, "message"],
+  ])("a row %s is no row of telemetry", (_, body, type) => {
+    const decoded = random(json(body));
+    expect(eventOf(decoded).type).toBe(type);
+    expect(readingOf(decoded)).toBeUndefined();
+  });
+
+  it("a row on a subject is of the subject's type, and a rule for the type comes first", () => {
+    expect(eventOf(random(json(owned, { subject: "gpus.a" }))).type).toBe("gpus.a");
+    expect(readingOf(random(json(owned, { subject: "telemetry.gpu" })))).toBeDefined();
+    const ruled = decodeWith({ type: [{ value: "sample" }] }, "random");
+    expect(eventOf(ruled(json(owned))).type).toBe("sample");
+  });
+
+  it("the same row twice is the same event, whatever the source's last resort; other messages are two", () => {
+    const [one, again, other] = [owned, owned, { ...owned, value: 98 }].map(
+      (body) => eventOf(random(json(body))).id,
+    );
+    expect(again).toBe(one);
+    expect(other).not.toBe(one);
+    const message = json({ companyId: "acme" });
+    expect(eventOf(random(message)).id).not.toBe(eventOf(random(message)).id);
+    const ruled = decodeWith({ id: ["random"] }, "content");
+    expect(eventOf(ruled(json(owned))).id).not.toBe(eventOf(ruled(json(owned))).id);
+  });
+
+  it("a CloudEvent of the type is a reading, its data the row", () => {
+    const event = { ...cloudEvent, type: "telemetry.gpu", data: row };
+    expect(readingOf(decode(json(event)))).toMatchObject({ companyId: "acme", uuid: "GPU-1", value: 97 });
+    expect(readingOf(decode(json(cloudEvent)))).toBeUndefined();
+  });
+
+  it.each([
+    ["no uuid", { uuid: undefined }, "uuid is missing, expected text of 1-128 characters"],
+    ["an empty metric", { metric_name: "" }, 'metric_name is "", expected text'],
+    [
+      "a uuid with a control character",
+      { uuid: "GPU\u0000" },
+      "expected text of 1-128 characters, none of them",
+    ],
+    [
+      "half a character in its metric",
+      { metric_name: "\ud800" },
+      "expected text of 1-128 characters, none of them",
+    ],
+    ["a long uuid", { uuid: "x".repeat(129) }, "expected text of 1-128 characters"],
+    ["a time that is none", { timestamp: "2025-02-30 12:00" }, "timestamp is"],
+    ["an object for its value", { value: {} }, 'value is "{}", expected a number'],
+    ["nothing for its value", { value: null }, 'value is "null", expected a number'],
+  ])("one with %s is undecodable, and says why", (_, wrong, reason) => {
+    const decoded = decode(json({ ...owned, ...wrong }, { subject: "telemetry.gpu" }));
+    expect(reasonOf(decoded)).toContain("Cannot store a reading: ");
+    expect(reasonOf(decoded)).toContain(reason);
+  });
+
+  it.each([
+    ["0.5", 0.5],
+    ["-0", 0],
+    ["1e3", 1000],
+    ["12345678901234567890", "12345678901234567890"],
+    ["1e999", "1e999"],
+    ['"N/A"', "N/A"],
+  ])("the value %s is kept as %o", (written, expected) => {
+    const text = JSON.stringify({ ...owned, value: 0 }).replace('"value":0', `"value":${written}`);
+    const value = readingOf(decode(raw(text)))!.value;
+    expect(Object.is(value, expected)).toBe(true);
+  });
+
+  it("rowCompany: whose rows are that name no company, and nothing else", () => {
+    const given = createDecode({
+      ...{ source: "/framed-tcp/main", rules: {}, lastResortId: "random" },
+      rowCompany: parseCompanyId("initech"),
+    });
+    expect(readingOf(given(json(row)))!.companyId).toBe("initech");
+    expect(readingOf(given(json(owned)))!.companyId).toBe("acme");
+    for (const message of [
+      json({ n: 1 }),
+      json({ ...row, type: "telemetry.gpu" }),
+      json({ ...cloudEvent, companyid: undefined, type: "telemetry.gpu", data: row }),
+    ]) {
+      expect(reasonOf(given(message))).toContain("no company in the message");
+    }
+    expect(reasonOf(decode(json(row)))).toContain("no company in the message");
   });
 });

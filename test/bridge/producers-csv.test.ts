@@ -65,6 +65,20 @@ describe("readCsv", () => {
     expect(rows[0]).not.toHaveProperty("companyId");
   });
 
+  test("gives a row the same id whenever it is read, and another one to every other row and company", async () => {
+    const path = writeCsv([HEADER, row("1"), row("2"), row("1")].join("\n"));
+    const idsFor = async (companyId: string | undefined) => {
+      const messages = await Array.fromAsync(readCsv({ path, companyId, onBadRow: () => {} }));
+      return messages.map(({ id }) => id);
+    };
+    const [one, two, again] = await idsFor("acme");
+    expect(again).toBe(one);
+    expect(two).not.toBe(one);
+    expect(await idsFor("acme")).toEqual([one, two, one]);
+    const ids = [...(await idsFor("acme")), ...(await idsFor("globex")), ...(await idsFor(undefined))];
+    expect(new Set(ids).size).toBe(6);
+  });
+
   test("keeps as text what is not a number, or would not be the same as one", async () => {
     const values = ["-1.5", "1e3", "0", "NaN", "N/A", "0x10", "12345678901234567890", "1e999"];
     const { rows } = await readAll(`${HEADER}\n${values.map(row).join("\n")}`);
@@ -98,7 +112,8 @@ describe("readCsv", () => {
       { line: 4, reason: "13 columns, expected 12" },
       {
         line: 5,
-        reason: 'timestamp is "yesterday", expected RFC 3339 such as 2026-01-31T12:00:00Z',
+        reason:
+          'Cannot store a reading: timestamp is "yesterday", expected RFC 3339 such as 2026-01-31T12:00:00Z',
       },
       { line: 6, reason: "uuid is empty" },
       { line: 7, reason: "value is empty" },
@@ -106,6 +121,26 @@ describe("readCsv", () => {
       { line: 11, reason: expect.stringMatching(/quote/i) },
       { line: 12, reason: expect.stringMatching(/quote/i) },
       { line: 13, reason: "over 131072 characters" },
+    ]);
+  });
+
+  test("skips rows that the bridge would not take", async () => {
+    const change = (from: string, to: string) => row("1").replace(from, to);
+    const time = "2026-01-31T12:00:00Z";
+    const lines = [
+      HEADER,
+      ...["2026-01-31T12:00:00", "2026-02-30T12:00:00Z", "9999-12-31T23:59:59Z"].map((to) =>
+        change(time, to),
+      ),
+      ...[change("GPU-1", ".."), change("host-1", "h".repeat(257)), change("labels", "x".repeat(4_097))],
+      row("x".repeat(129)),
+      row("2"),
+    ];
+    const { rows, bad } = await readAll(lines.join("\n"));
+    expect(rows.map(({ value }) => value)).toEqual([2]);
+    const problems = bad.map(({ reason }) => /^Cannot store a reading: (\w+) is /.exec(reason)?.[1]);
+    expect(problems).toEqual([
+      ...["timestamp", "timestamp", "timestamp", "uuid", "Hostname", "labels_raw", "value"],
     ]);
   });
 

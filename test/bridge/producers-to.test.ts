@@ -67,6 +67,7 @@ describe("produceTo, the framed-TCP broker", () => {
       const bare = JSON.parse(consumer.texts().at(-1)!);
       expect(bare).toMatchObject({ device: "nvidia0", value: expect.any(Number) });
       expect(bare).not.toHaveProperty("specversion");
+      expect(warnings.slice(21)).toEqual([expect.stringContaining("Rows name no company")]);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -6,8 +6,10 @@ import { ROUTING_KEYS } from "../../bridge/producers/events.ts";
 import { encodeBody, encodeCloudEvent, type Message } from "../../bridge/producers/message.ts";
 import { USE_CASES, type UseCaseName } from "../../bridge/producers/use-cases.ts";
 import { createSourceDecode } from "../../bridge/registry.ts";
+import { mendChannelData } from "../../bridge/service-channels.ts";
 import type { MillraceEvent } from "../../functions/core/event.ts";
-import { OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
+import { LOGS_COMPANY, OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
+import { parseServiceStatus } from "../../functions/core/service-status.ts";
 import type { Decode } from "../../functions/ports/broker-source.ts";
 
 const names = Object.keys(USE_CASES) as UseCaseName[];
@@ -23,14 +25,16 @@ const settings = {
   ...{ MQ_HOST: "h", MQ_PORT: 1414, MQ_QMGR: "QM1", MQ_CHANNEL: "C", MQ_USER: "app" },
 };
 
-function take(useCase: UseCaseName, count: number): Message[] {
-  const companies = useCase === "services" ? [OPERATIONS_COMPANY] : ["acme", "globex"];
-  let state = 1;
-  const random = () => {
+function randomOf(state: number): () => number {
+  return () => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return state / 2 ** 32;
   };
-  const messages = USE_CASES[useCase].generate({ companies, random });
+}
+
+function take(useCase: UseCaseName, count: number): Message[] {
+  const companies = useCase === "services" ? [OPERATIONS_COMPANY] : ["acme", "globex"];
+  const messages = USE_CASES[useCase].generate({ companies, random: randomOf(1) });
   return Array.from({ length: count }, () => messages.next().value);
 }
 
@@ -115,41 +119,85 @@ test("events: about fifty routing keys a publisher takes, each one's type itself
 });
 
 describe("services", () => {
-  const messages = take("services", 600);
+  /** Ten minutes of them, two messages a second. */
+  const live = () => {
+    let nowMs = Date.parse("2026-01-31T12:00:00Z");
+    const messages = USE_CASES.services.generate({ random: randomOf(1), now: () => nowMs });
+    return Array.from({ length: 1_200 }, () => {
+      nowMs += 500;
+      return messages.next().value;
+    });
+  };
+  const messages = live();
+  const names = ["balance-sync", "account-discovery", "account-enrichment", "sms"];
+  const statuses = (name: string) =>
+    messages.flatMap(({ subject, body }) =>
+      subject === "service:all" && body.service === name ? [parseServiceStatus(body)!] : [],
+    );
 
-  test("are the operator's, and their bodies name no company", () => {
-    expect(new Set(messages.map(({ companyId }) => companyId))).toEqual(new Set([OPERATIONS_COMPANY]));
-    for (const { body } of messages) expect(body).not.toHaveProperty("companyId");
+  test("are the operator's, lines apart from the rest, and their bodies name no company", () => {
+    for (const { companyId, subject, body } of messages) {
+      expect(companyId).toBe(subject === "service:all" ? OPERATIONS_COMPANY : LOGS_COMPANY);
+      expect(body).not.toHaveProperty("companyId");
+    }
   });
 
-  test("say their status on service:all and their lines on logs:<service>", () => {
+  test("say their status on service:all and their lines on logs:<service>, as they are stored", () => {
     const bySubject = Map.groupBy(messages, ({ subject }) => subject);
-    const services = ["balance-sync", "account-discovery", "account-enrichment", "sms"];
     expect([...bySubject.keys()].sort()).toEqual(
-      ["service:all", ...services.map((name) => `logs:${name}`)].sort(),
+      ["service:all", ...names.map((name) => `logs:${name}`)].sort(),
     );
-    const statuses = bySubject.get("service:all")!.map(({ body }) => body);
-    expect(new Set(statuses.map(({ service }) => service))).toEqual(new Set(services));
-    for (const status of statuses) {
-      expect(status).toMatchObject({
-        ...{ state: expect.stringMatching(/^(running|idle)$/), queueSize: expect.any(Number) },
-        ...{ processed: expect.any(Number), interval: expect.any(Number) },
-        ...{ lastRun: status.ts, ts: expect.any(String) },
-      });
-      expect(status.queueSize).toBeGreaterThanOrEqual(0);
+    for (const { subject, body } of messages) {
+      expect(mendChannelData(JSON.stringify(body), subject)).toBe(JSON.stringify(body));
+      if (subject === "service:all") continue;
+      expect(subject).toBe(`logs:${body.service}`);
+      expect(body.message).not.toMatch(/undefined|NaN|\[object/);
     }
-    const { sms } = statuses.findLast(({ service }) => service === "sms") as Record<
-      string,
-      Record<string, number>
-    >;
-    expect(sms!.sent).toBe(sms!.delivered! + sms!.failed!);
-    const lines = messages.filter(({ subject }) => subject.startsWith("logs:"));
-    for (const { subject, body } of lines) {
-      const { service, level, ts, message, ...rest } = body;
-      expect(subject).toBe(`logs:${service}`);
-      expect(["debug", "info", "warn", "error"]).toContain(level);
-      expect([typeof ts, typeof message, rest]).toEqual(["string", "string", {}]);
-      expect(message).not.toContain("{");
+  });
+
+  test("have queues that fill and drain, progress, failures that pass, and run again", () => {
+    for (const name of names) {
+      const seen = statuses(name);
+      expect(seen.length).toBeGreaterThan(15);
+      expect(new Set(seen.map(({ queueSize }) => queueSize)).size).toBeGreaterThan(5);
+      expect(new Set(seen.map(({ lastRun }) => lastRun)).size).toBeGreaterThan(5);
+      expect(seen.map(({ processed }) => processed!)).toEqual(
+        seen.map(({ processed }) => processed!).toSorted((a, b) => a - b),
+      );
     }
+    const states = (name: string) => statuses(name).map(({ state }) => state);
+    for (const name of ["balance-sync", "account-enrichment"]) {
+      expect(states(name).lastIndexOf("running")).toBeGreaterThan(states(name).indexOf("failed"));
+      expect(states(name)).toContain("failed");
+    }
+    for (const name of ["balance-sync", "account-discovery"]) {
+      const done = statuses(name).map(({ progress }) => progress!.done / progress!.total);
+      expect([Math.min(...done), Math.max(...done)]).toEqual([0, 1]);
+    }
+    const levels = new Set(messages.map(({ body }) => body.level));
+    expect([...levels].filter(Boolean).sort()).toEqual(["debug", "error", "info", "warn"]);
+  });
+
+  test("say how they are within three intervals, but for account-discovery, which pauses", () => {
+    for (const name of names) {
+      const seen = statuses(name);
+      const intervalMs = seen[0]!.interval! * 1000;
+      const gaps = seen.slice(1).map(({ ts }, at) => Date.parse(ts) - Date.parse(seen[at]!.ts));
+      const isPausing = name === "account-discovery";
+      expect(Math.max(...gaps) > 3 * intervalMs, `${name} ${Math.max(...gaps)} ms`).toBe(isPausing);
+    }
+  });
+
+  test("sms: statistics every 30 seconds, by provider too", () => {
+    const seen = statuses("sms");
+    for (const [at, { sms, ts }] of seen.entries()) {
+      expect(sms!.sent).toBe(sms!.delivered + sms!.failed);
+      const sum = Object.values(sms!.providers).reduce((total, { sent }) => total + sent, 0);
+      expect(sms!.sent).toBe(sum);
+      const before = seen[at - 1];
+      if (before) expect(Date.parse(ts) - Date.parse(before.ts)).toBeGreaterThanOrEqual(30_000);
+      if (before) expect(Date.parse(ts) - Date.parse(before.ts)).toBeLessThan(40_000);
+    }
+    expect(messages.filter(({ body }) => "sms" in body)).toHaveLength(seen.length);
   });
 });

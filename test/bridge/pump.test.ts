@@ -5,7 +5,15 @@ import { MillraceError } from "../../functions/core/errors.ts";
 import type { BrokerSource, Undecodable } from "../../functions/ports/broker-source.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
-import { createMemoryDeadLetters, createMemoryLog, good, poison, scriptedSource } from "./memory-log.ts";
+import {
+  createMemoryDeadLetters,
+  createMemoryLog,
+  createMemoryTelemetry,
+  good,
+  poison,
+  reading,
+  scriptedSource,
+} from "./memory-log.ts";
 
 const away = () => new MillraceError("unavailable", "Cannot append: the log is away, expected it to answer");
 
@@ -14,8 +22,18 @@ function setUp(more: Partial<PumpDeps> = {}) {
   const deadLetters = createMemoryDeadLetters();
   const logger = recordingLogger();
   const monitor = createSourceMonitor("scripted", "test", logger);
-  const deps = { log, deadLetters, monitor, backoff: { baseMs: 1, maxMs: 2 }, ...more };
-  return { log, deadLetters, logger, monitor, deps, happened: log.happened, stop: new AbortController() };
+  const telemetry = createMemoryTelemetry();
+  const deps = { log, telemetry, deadLetters, monitor, backoff: { baseMs: 1, maxMs: 2 }, ...more };
+  return {
+    log,
+    telemetry,
+    deadLetters,
+    logger,
+    monitor,
+    deps,
+    happened: log.happened,
+    stop: new AbortController(),
+  };
 }
 
 describe("pump", () => {
@@ -178,6 +196,57 @@ describe("pump", () => {
     acking.resolve();
     await done;
     expect(monitor.stats.oldestUnackedAtMs).toBeUndefined();
+  });
+
+  it("readings are written before their events are appended, and all of it before the ack", async () => {
+    const { deps, happened, log, monitor, stop, telemetry } = setUp();
+    telemetry.before = () => void happened.push("write");
+    const batches = [[good("a"), reading("GPU-1", 1), poison("x"), reading("GPU-1", 2)], [good("b")]];
+    const done = pump(scriptedSource(batches, happened), deps, stop.signal);
+    await waitFor("both batches", () => happened.includes("ack 1"));
+    stop.abort();
+    await done;
+    expect(happened).toEqual(["write", "append", "ack 0", "append", "ack 1"]);
+    expect(telemetry.readings).toMatchObject([{ uuid: "GPU-1", value: 1 }, { value: 2 }]);
+    expect(log.ids).toEqual(["a", "GPU-1-1", "GPU-1-2", "b"]);
+    expect(monitor.stats).toMatchObject({ received: 5, appended: 4, readings: 2, deadLettered: 1 });
+  });
+
+  it("a telemetry store that is away: the batch is held and nothing of it appended; back again, all is stored once", async () => {
+    const { deps, happened, log, logger, monitor, stop, telemetry } = setUp();
+    let refusals = 3;
+    telemetry.before = () => {
+      if (refusals-- > 0) throw away();
+    };
+    let appendsRefused = 2;
+    log.before = () => {
+      if (appendsRefused-- > 0) throw away();
+    };
+    const done = pump(scriptedSource([[reading("GPU-1", 1)], [good("b")]], happened), deps, stop.signal);
+    await waitFor("both batches", () => happened.includes("ack 1"));
+    stop.abort();
+    await done;
+    // A write that is done is not done again.
+    expect(happened).toEqual(["append", "append", "append", "ack 0", "append", "ack 1"]);
+    expect(telemetry.readings).toHaveLength(1);
+    expect(log.ids).toEqual(["GPU-1-1", "b"]);
+    expect(monitor.stats).toMatchObject({ retries: 5, readings: 1, lastError: undefined });
+    expect(logger.lines.map(({ level }) => level)).toEqual(["warn", "info", "warn", "info"]);
+  });
+
+  it("an abort while the telemetry store does not answer gives the batch back, with nothing appended", async () => {
+    const { deps, happened, log, stop, telemetry } = setUp({ graceMs: 20 });
+    const asked = Promise.withResolvers<void>();
+    telemetry.before = () => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    const done = pump(scriptedSource([[reading("GPU-1", 1)]], happened), deps, stop.signal);
+    await asked.promise;
+    stop.abort();
+    await done;
+    expect(happened).toEqual(["nack 0"]);
+    expect(log.ids).toEqual([]);
   });
 
   it("a dead letter is put once, however often the put or the append is tried", async () => {

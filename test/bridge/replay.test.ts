@@ -16,7 +16,7 @@ import { createSqliteDeadLetters } from "../../functions/runtimes/node/dead-lett
 import { createSqliteLog } from "../../functions/runtimes/node/event-log-sqlite.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
 import { silent } from "../support/logger.ts";
-import { scriptedSource } from "./memory-log.ts";
+import { createMemoryTelemetry, scriptedSource } from "./memory-log.ts";
 
 const configOf = (rules = "") =>
   parseBridgeConfig(
@@ -46,9 +46,11 @@ function open() {
     database[Symbol.dispose]();
     rmSync(folder, { recursive: true });
   });
+  const telemetry = createMemoryTelemetry();
   const list = () => deadLetters.list({ limit: 100 });
   return {
     log,
+    telemetry,
     deadLetters,
     list,
     /** Messages as the source of that name decodes them, through the pump. */
@@ -60,7 +62,9 @@ function open() {
       const deliveries = messages.map((message) => decode(message));
       const stop = new AbortController();
       const scripted = scriptedSource([deliveries], happened, { thenThrow: new Error("end") });
-      await pump({ ...scripted, name }, { log, deadLetters, monitor }, stop.signal).catch(() => {});
+      await pump({ ...scripted, name }, { log, telemetry, deadLetters, monitor }, stop.signal).catch(
+        () => {},
+      );
       return deliveries;
     },
     async stored(company: string) {
@@ -72,7 +76,7 @@ function open() {
 
 describe("replay", () => {
   it("what the rules of now make an event of is stored and its letter gone; the rest stays with its reason", async () => {
-    const { log, deadLetters, list, receive, stored } = open();
+    const { log, telemetry, deadLetters, list, receive, stored } = open();
     await receive("orders", [
       raw('{"tenant":"acme","n":1}', { messageId: "ORDERS.1" }),
       raw("not json"),
@@ -80,7 +84,7 @@ describe("replay", () => {
     ]);
     const letters = await list();
     expect(letters).toHaveLength(3);
-    const results = await replay(letters, { config: WITH_RULES, log, deadLetters });
+    const results = await replay(letters, { config: WITH_RULES, log, telemetry, deadLetters });
     expect(results.map(({ outcome }) => outcome)).toEqual(["stored", "kept", "stored"]);
     expect(results[1]).toMatchObject({ reason: expect.stringContaining("not JSON") });
     expect(await list()).toEqual([letters[1]]);
@@ -108,12 +112,12 @@ describe("replay", () => {
   ])(
     "by %s an event has the id it would have had: the message itself, come again, is a duplicate",
     async (_, name, message) => {
-      const { log, deadLetters, list, receive, stored } = open();
+      const { log, telemetry, deadLetters, list, receive, stored } = open();
       await receive(name, [message]);
       await receive(name, [message], WITH_RULES);
       const before = await stored("acme");
       expect(before).toHaveLength(1);
-      const [result] = await replay(await list(), { config: WITH_RULES, log, deadLetters });
+      const [result] = await replay(await list(), { config: WITH_RULES, log, telemetry, deadLetters });
       expect(result!.outcome).toBe("duplicate");
       expect(await stored("acme")).toEqual(before);
       expect(await list()).toEqual([]);
@@ -121,52 +125,89 @@ describe("replay", () => {
   );
 
   it("where ids are random two equal messages are two events, and each letter is one however often it is replayed", async () => {
-    const { log, deadLetters, list, receive, stored } = open();
+    const { log, telemetry, deadLetters, list, receive, stored } = open();
     const message = raw('{"tenant":"acme"}', { subject: "" });
     await receive("tcp", [message, message]);
     const letters = await list();
     // The process died between the append and the removal.
     const remove = () => Promise.reject(new MillraceError("unavailable", "away"));
-    await expect(replay(letters, { config: WITH_RULES, log, deadLetters: { remove } })).rejects.toThrow(
-      "away",
-    );
+    await expect(
+      replay(letters, { config: WITH_RULES, log, telemetry, deadLetters: { remove } }),
+    ).rejects.toThrow("away");
     expect(await stored("acme")).toHaveLength(2);
-    const results = await replay(letters, { config: WITH_RULES, log, deadLetters });
+    const results = await replay(letters, { config: WITH_RULES, log, telemetry, deadLetters });
     expect(results.map(({ outcome }) => outcome)).toEqual(["duplicate", "duplicate"]);
     expect(await stored("acme")).toHaveLength(2);
   });
 
   it("removes nothing when the log does not take them", async () => {
-    const { deadLetters, list, receive } = open();
+    const { telemetry, deadLetters, list, receive } = open();
     await receive("live", [raw('{"tenant":"acme"}')]);
     const letters = await list();
     const append = () => Promise.reject(new MillraceError("unavailable", "Cannot append: away"));
-    await expect(replay(letters, { config: WITH_RULES, log: { append }, deadLetters })).rejects.toThrow(
-      "away",
-    );
+    await expect(
+      replay(letters, { config: WITH_RULES, log: { append }, telemetry, deadLetters }),
+    ).rejects.toThrow("away");
     expect(await list()).toEqual(letters);
   });
 
   it("a dry run says what would be done and does nothing", async () => {
-    const { log, deadLetters, list, receive, stored } = open();
+    const { log, telemetry, deadLetters, list, receive, stored } = open();
     await receive("live", [raw('{"tenant":"acme"}'), raw("{}")]);
     const letters = await list();
-    const results = await replay(letters, { config: WITH_RULES, log, deadLetters, isDryRun: true });
+    const results = await replay(letters, {
+      config: WITH_RULES,
+      log,
+      telemetry,
+      deadLetters,
+      isDryRun: true,
+    });
     expect(results.map(({ outcome }) => outcome)).toEqual(["decodable", "kept"]);
     expect(await list()).toEqual(letters);
     expect(await stored("acme")).toEqual([]);
   });
 
   it("keeps the letters of a source that is not there", async () => {
-    const { log, deadLetters, list, receive } = open();
+    const { log, telemetry, deadLetters, list, receive } = open();
     await receive("live", [raw('{"tenant":"acme"}')]);
-    const [result] = await replay(await list(), { config: { sources: [] }, log, deadLetters });
+    const [result] = await replay(await list(), { config: { sources: [] }, log, telemetry, deadLetters });
     expect(result).toMatchObject({ outcome: "kept", reason: expect.stringContaining('source "live"') });
     expect(await list()).toHaveLength(1);
   });
 
   it("none: nothing happens", async () => {
-    const { log, deadLetters } = open();
-    expect(await replay([], { config: WITH_RULES, log, deadLetters })).toEqual([]);
+    const { log, telemetry, deadLetters } = open();
+    expect(await replay([], { config: WITH_RULES, log, telemetry, deadLetters })).toEqual([]);
+  });
+
+  it("a reading goes to the telemetry store too, and stays a letter while that does not answer", async () => {
+    const { log, telemetry, deadLetters, list, receive, stored } = open();
+    const row = {
+      timestamp: "2026-01-31T12:00:00Z",
+      metric_name: "M",
+      uuid: "GPU-1",
+      value: 7,
+      tenant: "acme",
+    };
+    await receive("tcp", [raw(JSON.stringify(row), { subject: "" })]);
+    await receive("tcp", [raw(JSON.stringify({ ...row, uuid: "" }), { subject: "" })]);
+    const letters = await list();
+    expect(letters.map(({ reason }) => reason)).toEqual(Array(2).fill(expect.stringContaining("no company")));
+    const options = { config: WITH_RULES, log, telemetry, deadLetters };
+    expect((await replay(letters, { ...options, isDryRun: true })).map(({ outcome }) => outcome)).toEqual([
+      "decodable",
+      "kept",
+    ]);
+    expect(telemetry.readings).toEqual([]);
+    const away = () => Promise.reject(new MillraceError("unavailable", "away"));
+    await expect(replay(letters, { ...options, telemetry: { write: away } })).rejects.toThrow("away");
+    expect(await list()).toEqual(letters);
+    expect(await stored("acme")).toEqual([]);
+    const results = await replay(letters, options);
+    expect(results.map(({ outcome }) => outcome)).toEqual(["stored", "kept"]);
+    expect(results[1]).toMatchObject({ reason: expect.stringContaining("uuid is") });
+    expect(telemetry.readings).toMatchObject([{ companyId: "acme", uuid: "GPU-1", value: 7 }]);
+    expect(await stored("acme")).toMatchObject([{ type: "telemetry.gpu" }]);
+    expect(await list()).toEqual([letters[1]]);
   });
 });

@@ -5,7 +5,14 @@ import { MillraceError } from "../../functions/core/errors.ts";
 import type { BrokerSource } from "../../functions/ports/broker-source.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
-import { createMemoryDeadLetters, createMemoryLog, good, poison, scriptedSource } from "./memory-log.ts";
+import {
+  createMemoryDeadLetters,
+  createMemoryLog,
+  createMemoryTelemetry,
+  good,
+  poison,
+  scriptedSource,
+} from "./memory-log.ts";
 
 const lost = () =>
   new MillraceError("unavailable", "Cannot read: the connection was closed, expected it open");
@@ -31,6 +38,7 @@ function setUp(connections: readonly ((connected: () => void) => BrokerSource)[]
       source,
       {
         log,
+        telemetry: createMemoryTelemetry(),
         deadLetters: createMemoryDeadLetters(),
         monitor,
         slowRetryMs: more.slowRetryMs ?? 60_000,

@@ -32,13 +32,14 @@ async function startPeer(host: string, serve: (socket: Socket) => void) {
   return { address: host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`, hello };
 }
 
-function read(address: string) {
+function read(address: string, { acks = false } = {}) {
   const seen = { connected: false, dropped: 0 };
   const stop = new AbortController();
   const source = createFramedTcpSource({
     name: "test",
     address,
     prefetch: 100,
+    acks,
     decode,
     events: {
       connected: () => {
@@ -58,8 +59,11 @@ function read(address: string) {
 }
 
 /** The numbers that came, and the error at the end. */
-async function readToTheEnd(address: string): Promise<{ numbers: number[]; error: MillraceError }> {
-  const { next } = read(address);
+async function readToTheEnd(
+  address: string,
+  options?: { acks: boolean },
+): Promise<{ numbers: number[]; error: MillraceError }> {
+  const { next } = read(address, options);
   const numbers: number[] = [];
   for (;;) {
     const result = await next().catch((error: unknown) => error);
@@ -147,5 +151,92 @@ describe("framed-TCP source", () => {
     await first.value.nack(new Error("the log is away"));
     expect(seen.dropped).toBe(3);
     expect((await next()).done).toBe(true);
+  });
+});
+
+describe("framed-TCP source with acks", () => {
+  const withAcks = { acks: true };
+  /** Counts of the acks that came. */
+  const acksOf = (bytes: Buffer[]) => {
+    const joined = Buffer.concat(bytes);
+    return Array.from({ length: joined.length / 4 }, (_, n) => joined.readUInt32BE(4 * n));
+  };
+
+  it("says CONSUMER ACK first, and acks what is settled, the oldest first", async () => {
+    const came: Buffer[] = [];
+    const { address, hello } = await startPeer("127.0.0.1", (socket) => {
+      socket.on("data", (chunk: Buffer) => came.push(chunk));
+      socket.write(Buffer.concat([Buffer.from("QUEUE\n"), ...[1, 2].map(frame)]));
+      setImmediate(() => socket.write(Buffer.concat([3, 4, 5].map(frame))));
+    });
+    const { seen, next } = read(address, withAcks);
+    const batches: Batch[] = [];
+    for (let count = 0; count < 5; ) {
+      const { value } = await next();
+      batches.push(value);
+      count += value.deliveries.length;
+    }
+    expect(seen.connected).toBe(true);
+    expect(hello).toEqual(["CONSUMER ACK\n"]);
+    for (const batch of batches.toReversed()) await batch.ack();
+    await waitFor("the acks", () => acksOf(came).reduce((sum, count) => sum + count, 0) === 5);
+    // Of several batches none is acked before the first, so one ack says all.
+    expect(acksOf(came)).toEqual([5]);
+  });
+
+  it("the last ack goes out although the source ends", async () => {
+    const came: Buffer[] = [];
+    const { address } = await startPeer("127.0.0.1", (socket) => {
+      socket.on("data", (chunk: Buffer) => came.push(chunk));
+      socket.write(Buffer.concat([Buffer.from("QUEUE\n"), ...[1, 2, 3].map(frame)]));
+    });
+    const { seen, next, abort } = read(address, withAcks);
+    const { value } = await next();
+    expect(value.deliveries).toHaveLength(3);
+    abort();
+    await value.ack();
+    expect((await next()).done).toBe(true);
+    await waitFor("the ack", () => acksOf(came).length === 1);
+    expect(acksOf(came)).toEqual([3]);
+    expect(seen.dropped).toBe(0);
+  });
+
+  it.each([
+    ["that broadcasts", "BROADCAST\n", "broadcast mode, and keeps nothing"],
+    ["that knows no acks and sends at once", frame(1), 'Cannot read answer "\\u0000'],
+    ["that answers something else", "OK\n", 'Cannot read answer "OK": expected the line QUEUE or BROADCAST'],
+  ])("a broker %s: nothing is read, and the error says what to do", async (_, answer, expected) => {
+    const { address } = await startPeer("127.0.0.1", (socket) => {
+      socket.write(answer);
+      socket.write(Buffer.alloc(80, 1));
+    });
+    const { numbers, error } = await readToTheEnd(address, withAcks);
+    expect(numbers).toEqual([]);
+    expect(error).toMatchObject({ code: "invalid-settings", retryable: false });
+    expect(error.message).toContain(expected);
+    expect(error.message).toContain("DELIVERY_MODE=queue, or the source without acks: true");
+  });
+
+  it("a broker that closes instead of answering: a retryable error says so", async () => {
+    const { address } = await startPeer("127.0.0.1", (socket) => void socket.end());
+    const { error } = await readToTheEnd(address, withAcks);
+    expect(error.retryable).toBe(true);
+    expect(error.message).toContain("closed the connection instead of answering CONSUMER ACK");
+  });
+
+  it("a connection that is lost: what was read and not handed out is left to come again", async () => {
+    const { address } = await startPeer("127.0.0.1", (socket) => {
+      socket.write(Buffer.concat([Buffer.from("QUEUE\n"), ...[1, 2].map(frame)]));
+      setTimeout(() => socket.end(Buffer.concat([3, 4].map(frame))), 20);
+    });
+    const { next, seen } = read(address, withAcks);
+    const { value } = await next();
+    expect(value.deliveries).toHaveLength(2);
+    await waitFor("the loss", () =>
+      process.getActiveResourcesInfo().every((name) => name !== "TCPSocketWrap"),
+    );
+    await value.ack();
+    await expect(next()).rejects.toMatchObject({ retryable: true });
+    expect(seen.dropped).toBe(0);
   });
 });

@@ -14,7 +14,7 @@ import { missing, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 import { startStandInForSources } from "./ibm-mq-peer.ts";
 import { connectionsOf, openSource } from "./ibm-mq-reader.ts";
-import { createMemoryDeadLetters, createMemoryLog } from "./memory-log.ts";
+import { createMemoryDeadLetters, createMemoryLog, createMemoryTelemetry } from "./memory-log.ts";
 
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n);
 
@@ -82,7 +82,11 @@ function runInMemory(standIn: StandIn) {
   const { source } = openSource(standIn, "AUDIT.TXN", { batchMessages: 50, events: monitor });
   const stop = new AbortController();
   const backoff = { baseMs: 5, maxMs: 50 };
-  const done = runSource(source, { log, deadLetters, monitor, backoff }, stop.signal);
+  const done = runSource(
+    source,
+    { log, telemetry: createMemoryTelemetry(), deadLetters, monitor, backoff },
+    stop.signal,
+  );
   onTestFinished(async () => {
     stop.abort();
     await done;

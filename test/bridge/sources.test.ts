@@ -20,6 +20,7 @@ import { recordingLogger, silent } from "../support/logger.ts";
 import { freePort } from "../support/process.ts";
 import { missing, startNats } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
+import { createMemoryTelemetry } from "./memory-log.ts";
 
 function openStore() {
   const folder = mkdtempSync(join(tmpdir(), "millrace-bridge-"));
@@ -34,7 +35,12 @@ function openStore() {
     const result = await log.read(parseCompanyId(company), GENESIS, 500);
     return result.kind === "events" ? result.entries.map(({ record }) => record) : [];
   };
-  return { log, deadLetters: createSqliteDeadLetters({ database }), stored };
+  return {
+    log,
+    telemetry: createMemoryTelemetry(),
+    deadLetters: createSqliteDeadLetters({ database }),
+    stored,
+  };
 }
 
 async function startNatsWithStream() {
@@ -62,7 +68,7 @@ describe("startBridge", () => {
       ...{ bufferMessages: 1000, logger: silent },
     });
     onTestFinished(() => broker.close());
-    const { log, deadLetters, stored } = openStore();
+    const { log, telemetry, deadLetters, stored } = openStore();
     const config = parseBridgeConfig(
       `sources:
         - { name: live, kind: nats }
@@ -72,7 +78,7 @@ describe("startBridge", () => {
           company: { subjectToken: 2 }`,
       { NATS_URL: server.url, BROKER_ADDR: `127.0.0.1:${broker.tcpPort}` },
     );
-    const bridge = startBridge({ config, log, deadLetters, logger: silent });
+    const bridge = startBridge({ config, log, telemetry, deadLetters, logger: silent });
     onTestFinished(() => bridge.close());
     await waitFor("all sources", () => bridge.stats().every(({ state }) => state === "up"));
     expect(bridge.stats().map(({ name, acknowledges }) => [name, acknowledges])).toEqual([
@@ -126,7 +132,7 @@ describe("startBridge", () => {
 
   it("a broker killed and restarted: read again, and what was in the stream is stored once", async () => {
     const { server, js } = await startNatsWithStream();
-    const { log, deadLetters, stored } = openStore();
+    const { log, telemetry, deadLetters, stored } = openStore();
     const logger = recordingLogger();
     const config = parseBridgeConfig(
       `sources:
@@ -135,7 +141,7 @@ describe("startBridge", () => {
           jetstream: { stream: ORDERS, durable: millrace, ackWaitMs: 1000 }`,
       { NATS_URL: server.url, BROKER_ADDR: undefined },
     );
-    const bridge = startBridge({ config, log, deadLetters, logger });
+    const bridge = startBridge({ config, log, telemetry, deadLetters, logger });
     onTestFinished(() => bridge.close());
     const publish = async (from: number, to: number) => {
       for (let n = from; n < to; n++) {
@@ -160,7 +166,7 @@ describe("startBridge", () => {
 
   it("stats: the lag is what the broker still holds, and the oldest unacked as old as the store is away", async () => {
     const { server, js } = await startNatsWithStream();
-    const { log, deadLetters } = openStore();
+    const { log, telemetry, deadLetters } = openStore();
     const away = Promise.withResolvers<void>();
     const slowLog: Pick<EventLog, "append"> = {
       append: async (events) => {
@@ -176,7 +182,7 @@ describe("startBridge", () => {
           jetstream: { stream: ORDERS, durable: millrace, prefetch: 10 }`,
       { NATS_URL: server.url },
     );
-    const bridge = createBridge({ config, log: slowLog, deadLetters, logger: silent });
+    const bridge = createBridge({ config, log: slowLog, telemetry, deadLetters, logger: silent });
     onTestFinished(() => bridge.close());
     const stats = () => bridge.stats()[1]!;
     expect(bridge.stats().map(({ state }) => state)).toEqual(["starting", "starting"]);
@@ -207,8 +213,8 @@ describe("startBridge", () => {
       NATS_URL: `nats://127.0.0.1:${port}`,
       BROKER_ADDR: `127.0.0.1:${port}`,
     });
-    const { log, deadLetters } = openStore();
-    const bridge = startBridge({ config, log, deadLetters, logger: silent });
+    const { log, telemetry, deadLetters } = openStore();
+    const bridge = startBridge({ config, log, telemetry, deadLetters, logger: silent });
     await waitFor("both to fail", () => bridge.stats().every(({ state }) => state === "down"));
     await bridge.close();
     await bridge.close();
@@ -217,12 +223,12 @@ describe("startBridge", () => {
 
   it("without a source it says so, and closes", async () => {
     const logger = recordingLogger();
-    const { log, deadLetters } = openStore();
+    const { log, telemetry, deadLetters } = openStore();
     const config = parseBridgeConfig("sources: [{ name: off, kind: framed-tcp, enabled: false }]", {
       NATS_URL: undefined,
       BROKER_ADDR: undefined,
     });
-    const bridge = startBridge({ config, log, deadLetters, logger });
+    const bridge = startBridge({ config, log, telemetry, deadLetters, logger });
     expect(bridge.stats()).toEqual([]);
     expect(logger.lines).toMatchObject([{ level: "warn", message: expect.stringContaining("no source") }]);
     await bridge.close();

@@ -45,6 +45,7 @@ export function describeBrokerSource({
   name,
   acknowledges,
   hasBackPressure,
+  lastResortId = "random",
   create,
   skip,
 }: {
@@ -52,6 +53,8 @@ export function describeBrokerSource({
   readonly acknowledges: boolean;
   /** The broker waits while nothing is acked; one that does not drops. */
   readonly hasBackPressure: boolean;
+  /** How a message is known that has no id: by its `content` where the broker has no id of its own and delivers again. */
+  readonly lastResortId?: "content" | "random";
   /** The harness decodes with this. */
   create(decode: Decode): Promise<BrokerHarness>;
   /** Why it cannot run here. */
@@ -61,7 +64,7 @@ export function describeBrokerSource({
     let broker: BrokerHarness;
     beforeEach(async (context) => {
       if (skip) context.skip(skip);
-      broker = await create(createDecode({ source: "/test/source", rules: {}, lastResortId: "random" }));
+      broker = await create(createDecode({ source: "/test/source", rules: {}, lastResortId }));
     });
     afterEach(async () => {
       await broker?.[Symbol.asyncDispose]();

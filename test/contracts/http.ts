@@ -29,6 +29,10 @@ export interface HttpContract {
   readonly drains?: boolean;
   /** The `Upgrade` header of a 426 never reaches the client, which RFC 9110 section 15.5.22 asks for. Default false. */
   readonly dropsUpgrade?: boolean;
+  /** Areas, or ids, of checks the server has nothing for. Default none. */
+  readonly lacks?: readonly string[];
+  /** Why the checks of an area cannot run here. */
+  readonly skips?: Readonly<Record<string, string | undefined>>;
   readonly skip?: string | undefined;
 }
 
@@ -50,7 +54,10 @@ const STAGES: readonly Check["stage"][] = [undefined, "background", "alone"];
 
 export function describeHttpContract(contract: HttpContract): void {
   const { name, mode, start, compresses = true, drains = true, dropsUpgrade = false, skip } = contract;
-  const checks = CHECKS.filter((check) => concerns(check, mode));
+  const { lacks = [], skips = {} } = contract;
+  const checks = CHECKS.filter(
+    (check) => concerns(check, mode) && !lacks.includes(check.area) && !lacks.includes(check.id),
+  );
 
   describe(`HTTP contract on ${name}, ${mode}`, () => {
     let server: HttpServerUnderTest;
@@ -73,7 +80,8 @@ export function describeHttpContract(contract: HttpContract): void {
 
     for (const check of STAGES.flatMap((stage) => checks.filter((check) => check.stage === stage))) {
       it(`${check.id}: ${check.title}`, async (context) => {
-        if (skip !== undefined) context.skip(skip);
+        const reason = skip ?? skips[check.area];
+        if (reason !== undefined) context.skip(reason);
         if (check.stage !== undefined) othersDone.resolve();
         const { outcome } = await (background.get(check) ?? session.perform(check));
         // Here everything a check needs is given: one that cannot run is as bad as one that fails.

@@ -1,8 +1,9 @@
 /** What the Hub contract's parts share: clients whose sinks fill and drain on command, on a real log. */
 import { createSseParser, type SseParser } from "../../bin/conformance/sse-parser.ts";
 import { type Cursor, parseCursor } from "../../functions/core/cursor.ts";
-import { type CompanyId, type EventType, parseEventType } from "../../functions/core/ids.ts";
+import { type CompanyId, parseEventType } from "../../functions/core/ids.ts";
 import { SSE } from "../../functions/core/sse.ts";
+import { typeFilter } from "../../functions/hub/type-filter.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
 import type { Hub, JoinRequest, Membership, Sink } from "../../functions/ports/hub.ts";
 import { waitFor } from "../support/wait.ts";
@@ -40,7 +41,7 @@ export interface Client {
   has(count: number): Promise<void>;
 }
 
-export interface ClientOptions extends Partial<Omit<JoinRequest, "company" | "sink" | "types">> {
+export interface ClientOptions extends Partial<Omit<JoinRequest, "company" | "sink">> {
   readonly types?: readonly string[];
   readonly isStalled?: boolean;
 }
@@ -75,8 +76,8 @@ export function join(hub: Hub, company: CompanyId, options: ClientOptions = {}):
     encoding: SSE,
     format: "data",
     overflow: "catch-up",
+    filter: types && typeFilter(types.map(parseEventType)),
     ...request,
-    types: types && new Set<EventType>(types.map(parseEventType)),
     sink,
   });
   const data = (type: (type: string) => boolean) =>

@@ -241,6 +241,123 @@ export function describeHub(
         expect(hub.stats().counters.gaps.dropped).toBe(1);
         for (const { membership } of [slow, fast]) membership.leave();
       });
+
+      it("that drops the oldest and cannot follow reads nothing again, however far behind", async () => {
+        const [hub, company] = [hubOf({ bufferEvents: 5 }), newCompany("hub")];
+        const late = await joined(join(hub, company, { overflow: "drop-oldest" }));
+        // The tail goes as fast as this one.
+        const fast = await joined(join(hub, company, { types: ["wanted"] }));
+        const count = 3 * RING_FRAMES;
+        await log.append(events(company, 0, count));
+        await log.append([event(company, "last", { type: "wanted" })]);
+        await fast.has(1);
+        await waitFor("the last", () => late.ids().at(-1) === "last");
+        const got = late.ids().map((id) => (id === "last" ? count : Number(id)));
+        expect(got.every((n, at) => at === 0 || n > got[at - 1]!)).toBe(true);
+        expect(late.gaps().length).toBeGreaterThan(0);
+        expect(new Set(late.gaps().map(({ reason }) => reason))).toEqual(new Set(["dropped"]));
+        expect(hub.stats().counters.pageReads).toBe(0);
+        for (const { membership } of [late, fast]) membership.leave();
+      });
+
+      it("that drops the oldest is still given what is no longer in the ring when it comes for it, as slowly as it takes it", async () => {
+        const [hub, company] = [hubOf({ bufferEvents: 20 }), newCompany("hub")];
+        const [first] = await log.append(events(company, 0, 1_000));
+        const live = await joined(join(hub, company));
+        await log.append(events(company, 1_000, 1_010));
+        await live.has(10);
+        const slow = join(hub, company, { after: first!.cursor, overflow: "drop-oldest", isStalled: true });
+        for (let writes = 1; slow.ids().length < 1_009; writes++) {
+          await waitFor("the next write", () => slow.writes.length === writes);
+          slow.drain();
+          slow.stall();
+        }
+        expect([slow.ids(), slow.gaps()]).toEqual([ids(1, 1_010), []]);
+        for (const { membership } of [slow, live]) membership.leave();
+      });
+
+      it("that drops the oldest is given all it came for also where the ring holds that, and what came meanwhile is skipped", async () => {
+        const [hub, company] = [hubOf({ bufferEvents: 20 }), newCompany("hub")];
+        const live = await joined(join(hub, company));
+        const [first] = await log.append(events(company, 0, 300));
+        await live.has(300);
+        const slow = join(hub, company, { after: first!.cursor, overflow: "drop-oldest", isStalled: true });
+        await waitFor("the first write", () => slow.writes.length === 1);
+        // Whoever is still being replayed to is no reason to skip; what it came for ends where the log did when it joined.
+        const fresh = await log.append(events(company, 300, 500));
+        await live.has(500);
+        for (let writes = 1; slow.ids().at(-1) !== "499"; ) {
+          slow.drain();
+          slow.stall();
+          await waitFor("the next write", () => slow.writes.length > writes);
+          writes = slow.writes.length;
+        }
+        const got = slow.ids().map(Number);
+        expect(got.slice(0, 299).map(String)).toEqual(ids(1, 300));
+        expect(got.length).toBeLessThan(400);
+        expect(slow.gaps()).toMatchObject([{ reason: "dropped", resumedAt: fresh[180]!.cursor }]);
+        expect(hub.stats().counters.pageReads).toBe(0);
+        for (const { membership } of [slow, live]) membership.leave();
+      });
+
+      it("that drops the oldest and is replayed to for longer than the ring goes back is moved on when it has all it came for", async () => {
+        const [hub, company] = [hubOf({ bufferEvents: 20 }), newCompany("hub")];
+        const live = await joined(join(hub, company));
+        const [first] = await log.append(events(company, 0, 100));
+        await live.has(100);
+        const slow = join(hub, company, { after: first!.cursor, overflow: "drop-oldest", isStalled: true });
+        await waitFor("the first write", () => slow.writes.length === 1);
+        // By then nothing of what it came for is in the ring.
+        const count = 100 + RING_FRAMES + 10;
+        await log.append(events(company, 100, count));
+        await live.has(count);
+        for (let writes = 1; Number(slow.ids().at(-1)) !== count - 1; ) {
+          slow.drain();
+          slow.stall();
+          await waitFor("the next write", () => slow.writes.length > writes);
+          writes = slow.writes.length;
+        }
+        const got = slow.ids();
+        expect(got.slice(0, 99)).toEqual(ids(1, 100));
+        expect(got.length).toBeLessThan(200);
+        expect(slow.gaps()).toMatchObject([{ reason: "dropped" }]);
+        for (const { membership } of [slow, live]) membership.leave();
+      });
+
+      it("that drops the oldest and comes with more than the ring has is given nothing twice, and no gap", async () => {
+        const company = newCompany("hub");
+        const held = Promise.withResolvers<void>();
+        // The tail is behind the log, as that of an instance may be behind that of another.
+        const hub = hubOf(
+          { bufferEvents: 20 },
+          {
+            ...log,
+            tip: (of) => log.tip(of),
+            read: (...asked) => log.read(...asked),
+            async *tail(...asked) {
+              let isFirst = true;
+              for await (const result of log.tail(...asked)) {
+                if (!isFirst) await held.promise;
+                isFirst = false;
+                yield result;
+              }
+            },
+          },
+        );
+        const live = await joined(join(hub, company));
+        await log.append(events(company, 0, 10));
+        await live.has(10);
+        const last = (await log.append(events(company, 10, 50))).at(-1)!;
+        const ahead = join(hub, company, { after: last.cursor, overflow: "drop-oldest" });
+        await log.append(events(company, 50, 55));
+        await ahead.has(5);
+        held.resolve();
+        await log.append(events(company, 55, 60));
+        await ahead.has(10);
+        await live.has(60);
+        expect([ahead.ids(), ahead.gaps()]).toEqual([ids(50, 60), []]);
+        for (const { membership } of [ahead, live]) membership.leave();
+      });
     });
 
     describe("a storm", () => {

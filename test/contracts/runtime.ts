@@ -1,10 +1,13 @@
 /** What every runtime owes whoever runs Millrace on it, beside the HTTP contract: each store it has, ends, limits, clients that leave or stall. */
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { parseEvent } from "../../functions/core/event.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
@@ -23,7 +26,14 @@ import {
 import { missing, startRedis, type TestServer } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 
-const BASE = { AUTH_MODE: "jwt", JWT_SECRET, HEARTBEAT_MS: "1000", DRAIN_MS: "500" };
+const PAGES = fileURLToPath(new URL("../../web/build.ts", import.meta.url));
+const BASE = {
+  AUTH_MODE: "jwt",
+  JWT_SECRET,
+  AUTH_TOKEN: "a token of the tests",
+  HEARTBEAT_MS: "1000",
+  DRAIN_MS: "500",
+};
 
 export type StoreName = "Redis" | "Redis over REST" | "the embedded log";
 
@@ -72,6 +82,10 @@ async function startOn(
 export function describeRuntime({ name, runtime }: RuntimeContract): void {
   describe(`Millrace on ${name}`, () => {
     let stack = new AsyncDisposableStack();
+    // `npm run pages`, which the README says to run before the entries: they warn without.
+    beforeAll(async () => {
+      if (missingRuntime(runtime) === undefined) await promisify(execFile)(process.execPath, [PAGES]);
+    });
     beforeEach((context) => {
       const reason = missingRuntime(runtime) ?? missing("redis-server");
       if (reason !== undefined) context.skip(reason);

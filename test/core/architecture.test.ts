@@ -19,16 +19,23 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/core": ["functions/core"],
   "functions/ports": ["functions/core", "functions/ports"],
   "functions/adapters": ["functions/core", "functions/ports"],
-  "functions/routes": ["functions/core", "functions/ports", "functions/routes"],
+  "functions/routes": ["functions/core", "functions/ports", "functions/graphql", "functions/routes"],
+  // Schema, resolvers and what they read: of the log and the live side alone.
+  "functions/graphql": ["functions/core", "functions/ports", "functions/graphql"],
+  // The operator's services as they are: pure but for the log it is given.
+  "functions/services": ["functions/core", "functions/ports", "functions/watch", "functions/services"],
+  // One client's sink, and when it has to go: what every view that sends snapshots needs.
+  "functions/watch": ["functions/core", "functions/ports", "functions/watch"],
   // The ring and what moves it: pure but for the log it is given.
   "functions/hub": ["functions/core", "functions/ports", "functions/hub"],
   // Views over the log's tallies: as the hub, pure but for the log they are given.
-  "functions/counters": ["functions/core", "functions/ports", "functions/counters"],
+  "functions/counters": ["functions/core", "functions/ports", "functions/watch", "functions/counters"],
   // Who may read what: pure but for the stores it is given.
   "functions/access": ["functions/core", "functions/ports", "functions/access"],
   // Answers that stay open: what holds connections, whatever the runtime.
   "functions/live": [
-    ...["functions/core", "functions/ports", "functions/hub", "functions/counters", "functions/live"],
+    ...["functions/core", "functions/ports", "functions/hub", "functions/counters", "functions/services"],
+    "functions/live",
   ],
   // Composes front and live side, for runtimes that have both in one process.
   "functions/service.ts": [
@@ -39,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/runtimes": [
     ...["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
     ...["functions/service.ts", "functions/app.ts", "functions/runtimes", "functions/runtimes/zlib.ts"],
-    "dist/pages.js",
+    ...["dist/pages.js", "dist/large-pages.js"],
   ],
   "functions/app.ts": ["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
   "functions/entries": [
@@ -68,6 +75,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/runtimes/zlib.ts": ["functions/core"],
   // Written by web/build.ts.
   "dist/pages.js": [],
+  "dist/large-pages.js": [],
   bin: [
     ...["functions/core", "functions/ports", "functions/adapters", "functions/routes", "functions/runtimes"],
     ...["functions/app.ts", "bridge", "bridge/registry.ts", "web/build.ts", "bin"],
@@ -82,7 +90,11 @@ const isEntry = (path: string) => path.startsWith("functions/entries/");
 /** One file, one technology: what two of them share belongs to core or to the folder above. */
 const STRANGERS = ["functions/adapters", "bridge/sources"];
 /** Packages that run on every runtime. */
-const NEUTRAL_PACKAGES = ["hono", "zod", "jose", "@upstash/redis"];
+const NEUTRAL_PACKAGES = [
+  ...["hono", "zod", "jose", "@upstash/redis", "yaml", "graphql", "graphql-yoga"],
+  // Its types alone: who has sockets opens the client.
+  "mongodb",
+];
 const NODE_GLOBALS = [
   ...[
     "Buffer",

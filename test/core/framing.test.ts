@@ -1,11 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  createAckReader,
   createFrameDecoder,
   createHandshakeReader,
+  createModeReader,
+  encodeAck,
   encodeFrame,
   encodeFrames,
   encodeHandshake,
+  encodeMode,
   HEADER_BYTES,
   MAX_FRAME_BYTES,
 } from "../../bridge/broker/framing.ts";
@@ -110,10 +114,23 @@ describe("encodeFrame", () => {
   });
 });
 
+describe("createAckReader", () => {
+  test("reads what encodeAck writes, however it is cut", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 0xffffffff })), cuts, (counts, places) => {
+        const read = createAckReader();
+        const bytes = Uint8Array.of(...counts.flatMap((count) => [...encodeAck(count)]));
+        expect(cut(bytes, places).flatMap(read)).toEqual(counts);
+      }),
+    );
+  });
+});
+
 describe("createHandshakeReader", () => {
   test.each([
     ["PRODUCER\n", "producer"],
     ["CONSUMER\r\n", "consumer"],
+    ["CONSUMER ACK\n", "consumer-ack"],
   ])("reads %j however it is cut, and leaves what follows", (line, role) => {
     fc.assert(
       fc.property(cuts, fc.uint8Array({ maxLength: 30 }), (places, rest) => {
@@ -124,7 +141,7 @@ describe("createHandshakeReader", () => {
           if (read !== undefined) seen.push(...piece);
           else {
             const hello = reader.push(piece);
-            read = hello?.role;
+            read = hello?.meaning;
             seen.push(...(hello?.rest ?? []));
           }
         }
@@ -135,15 +152,25 @@ describe("createHandshakeReader", () => {
   });
 
   test("reads what encodeHandshake writes", () => {
-    expect(createHandshakeReader().push(encodeHandshake("consumer"))?.role).toBe("consumer");
+    for (const role of ["producer", "consumer", "consumer-ack"] as const) {
+      expect(createHandshakeReader().push(encodeHandshake(role))?.meaning).toBe(role);
+    }
+    for (const mode of ["queue", "broadcast"] as const) {
+      expect(createModeReader().push(encodeMode(mode))?.meaning).toBe(mode);
+    }
   });
 
-  test.each(["GET / HTTP/1.1\r\n", "producer\n", "\n", "PRODUCER \n", "x".repeat(64)])(
-    "refuses %j",
-    (line) => {
-      expect(() => createHandshakeReader().push(Buffer.from(line))).toThrow(/^Cannot read handshake "/);
-    },
-  );
+  test.each([
+    "GET / HTTP/1.1\r\n",
+    "producer\n",
+    "\n",
+    "PRODUCER \n",
+    "CONSUMER  ACK\n",
+    "toString\n",
+    "x".repeat(64),
+  ])("refuses %j", (line) => {
+    expect(() => createHandshakeReader().push(Buffer.from(line))).toThrow(/^Cannot read handshake "/);
+  });
 
   test("refuses an endless line after 64 bytes, also one that comes byte by byte", () => {
     const reader = createHandshakeReader();

@@ -68,7 +68,7 @@ function addTests(fixture: QueueFixture<MqQueues>): void {
       expect(first).toMatchObject({ backoutCount: kill, msgId: queue.idOf(21) });
       await proxy.cut();
       // Connected, and nothing got yet: it can still be kept from the store.
-      if (kill < 3) await standIn.inject({ verb: "MQGET", action: "delay", ms: 2000 });
+      if (kill < 3) await standIn.inject({ verb: "MQGET", action: "delay", ms: 4000 });
       bridge.start();
       await bridge.connected();
       if (kill < 3) proxy.hold("up");

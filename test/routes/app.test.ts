@@ -124,3 +124,29 @@ describe("createApp", () => {
     await waitFor("no connection", () => hub.stats().totalConnections === 0);
   });
 });
+
+describe("what is read again at every load", () => {
+  it("/openapi.yaml and /openapi.json have an ETag, and are 304 to who has it", async () => {
+    await using test = await startTestApp();
+    for (const path of ["/openapi.yaml", "/openapi.json"]) {
+      const tag = (await test.ask(path, { token: null })).headers.get("etag");
+      expect(tag).toMatch(/^"/);
+      const again = await test.ask(path, { token: null, headers: { "if-none-match": tag! } });
+      expect([again.status, await again.text()]).toEqual([304, ""]);
+    }
+  });
+
+  it("the folder of a page leads to it, with and without the slash", async () => {
+    const asset = { contentType: "text/html", body: new Uint8Array(1), immutable: false };
+    const pages = new Map([
+      ["/", asset],
+      ["/swagger/index.html", asset],
+    ]);
+    await using test = await startTestApp({ deps: { pages } });
+    for (const path of ["/swagger", "/swagger/"]) {
+      const response = await test.ask(path, { token: null });
+      expect([response.status, response.headers.get("location")]).toEqual([302, "/swagger/index.html"]);
+    }
+    expect((await test.ask("/", { token: null })).status).toBe(200);
+  });
+});

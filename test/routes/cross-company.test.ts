@@ -6,6 +6,8 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { parseEvent } from "../../functions/core/event.ts";
+import type { CompanyId } from "../../functions/core/ids.ts";
+import { READING_LABELS, type Reading, type ReadingLabels } from "../../functions/core/reading.ts";
 import { waitFor } from "../support/wait.ts";
 import { token } from "./test-app.ts";
 import { startTestServer, type TestServer } from "./test-server.ts";
@@ -15,13 +17,17 @@ const SECRET = "not-for-acme";
 /** In every event of acme. */
 const OWN = "for-acme";
 /** Whose events acme must not see: another company, those whose names a careless comparison takes for acme, the operator's own. */
-const OTHERS = ["globex", "ACME", "Acme", "acme.", "acme-2", "_operations", "acm"];
+const OTHERS = ["globex", "ACME", "Acme", "acme.", "acme-2", "_operations", "_logs", "acm"];
 
 interface RouteProbes {
   /** A query with which acme's own is shown, so that the probes are known to look at something; undefined: nothing of a company ever is. */
   readonly shows?: string;
   /** What is shown of acme's. */
   readonly own?: string;
+  /** What `:id` in the path is; default the name of another company. */
+  readonly id?: string;
+  /** A GraphQL document that every probe asks for. */
+  readonly document?: string;
 }
 
 const ROUTES: Readonly<Record<string, RouteProbes>> = {
@@ -32,7 +38,22 @@ const ROUTES: Readonly<Record<string, RouteProbes>> = {
   "/api/metrics": { shows: "companyId=acme", own: OWN },
   "/stream/dashboard": { shows: "companyId=acme", own: "audit.txn" },
   "/ws/dashboard": { shows: "companyId=acme", own: "audit.txn" },
+  "/api/services/status/stream": {},
+  "/api/services/logs/stream": {},
   "/stream/stats": { shows: "", own: '"acme":' },
+  "/api/v1/gpus": { shows: "", own: OWN },
+  // Everybody has one of that uuid.
+  "/api/v1/gpus/:id/telemetry": { shows: "", own: OWN, id: "GPU-1" },
+  "/api/graphql": {
+    ...{ shows: "companyId=acme", own: OWN },
+    document: "{ events(first: 100) { items { cursor id type data } next } tickets { items { id } } }",
+  },
+  "/api/graphql/stream": {
+    ...{ shows: "companyId=acme", own: OWN },
+    document: 'subscription { events(after: "0.0-0") { cursor event { id type data } gap { resumedAt } } }',
+  },
+  "/openapi.yaml": {},
+  "/openapi.json": {},
   "/stream/tickets": {},
   "/stream/renew": {},
   "/stream/health": {},
@@ -43,7 +64,10 @@ const ROUTES: Readonly<Record<string, RouteProbes>> = {
   "/admin/revocations": {},
 };
 
-const SHOWS_EVENTS = ["/stream/updates", "/ws/updates", "/stream/history"];
+const SHOWS_EVENTS = [
+  ...["/stream/updates", "/ws/updates", "/stream/history"],
+  ...["/api/graphql", "/api/graphql/stream"],
+];
 
 interface Probe {
   readonly name: string;
@@ -78,6 +102,7 @@ beforeAll(async () => {
     await Promise.all(OTHERS.map(async (company) => [company, (await append(company))[0]!])),
   );
   cursors.acme = (await append("acme"))[0]!;
+  await test.telemetry.write(["acme", ...OTHERS].map(reading));
 });
 afterAll(() => test?.[Symbol.asyncDispose]());
 
@@ -86,11 +111,26 @@ async function append(...companies: string[]): Promise<string[]> {
   const events = companies.map((companyId) => {
     const mark = companyId === "acme" ? OWN : SECRET;
     const type = companyId === "acme" || appended % 2 === 0 ? "audit.txn" : `t.${mark}`;
-    const id = `${mark}-${appended++}`;
+    // Not `-2`: that would be the name of another one.
+    const id = `${mark}-n${appended++}`;
     const dataText = `{"companyId":"${companyId}","mark":"${id}"}`;
     return parseEvent({ companyId, source: "/test", id, type, dataText });
   });
   return (await test.log.append(events)).map(({ cursor }) => cursor);
+}
+
+function reading(company: string): Reading {
+  const mark = company === "acme" ? OWN : SECRET;
+  const labels = Object.fromEntries(READING_LABELS.map((name) => [name, mark])) as ReadingLabels;
+  const companyId = company as CompanyId;
+  return {
+    companyId,
+    uuid: "GPU-1",
+    metric_name: "DCGM_FI_DEV_GPU_UTIL",
+    timeMs: Date.now(),
+    value: 1,
+    labels,
+  };
 }
 
 function ask(probe: Probe): Heard {
@@ -249,7 +289,8 @@ function forgeries(): Promise<string[]> {
 
 /** Every way to ask for the path with the query. */
 function ways(path: string, query: string, headers: Record<string, string>, name: string): Probe[] {
-  const url = `${path}?${query}`;
+  const { document } = ROUTES[path] ?? {};
+  const url = `${path}?${query}${document === undefined ? "" : `&query=${encodeURIComponent(document)}`}`;
   const over = (way: string, more: Record<string, string>, rest: Partial<Probe> = {}): Probe => ({
     name: `${name}, ${way}`,
     path: url,
@@ -270,13 +311,15 @@ async function probesOf(path: string): Promise<Probe[]> {
       probes.push(...ways(path, query, { ...asAcme, ...more }, `${JSON.stringify(more)} ${query}`));
   }
   for (const [index, forged] of (await forgeries()).entries()) {
-    for (const query of ["", "companyId=globex", "companyId=globex&lastEventId=0.0-0"])
+    // Where the company may be left out, a token of `GLOBEX` is let in to that one.
+    const none = ROUTES[path]?.document === undefined ? "" : "companyId=acme";
+    for (const query of [none, "companyId=globex", "companyId=globex&lastEventId=0.0-0"])
       probes.push(...ways(path, query, bearer(forged), `forged token ${index}, ${query}`));
   }
   // Who sees the numbers of all companies, and the operator's services, sees the events of no other company.
   if (SHOWS_EVENTS.includes(path)) {
     const ops = await token({ sub: "o", companyId: "acme", roles: ["ops"] });
-    const others = queries().filter((query) => !query.includes("_operations"));
+    const others = queries().filter((query) => !/_operations|_logs/.test(query));
     for (const query of others) probes.push(...ways(path, query, bearer(ops), `of role ops, ${query}`));
   }
   // Tickets and cookies of acme's, asked for globex; and what is no ticket.
@@ -359,8 +402,8 @@ describe("cross-company probes", { timeout: 60_000 }, () => {
 
   it.for(Object.entries(ROUTES))(
     "%s shows acme nothing of another company, live or replayed",
-    async ([route, { shows, own }]) => {
-      const path = route.replace(":id", "globex");
+    async ([route, { shows, own, id = "globex" }]) => {
+      const path = route.replace(":id", id);
       const heard: Heard[] = [];
       const witnesses = ["globex", "acme"].map((company) =>
         ask({
@@ -383,7 +426,7 @@ describe("cross-company probes", { timeout: 60_000 }, () => {
           [...witnesses, ...heard].every(({ status, ended }) => status !== 0 || ended),
         );
         await append(...OTHERS);
-        const live = `${OWN}-${appended}`;
+        const live = `${OWN}-n${appended}`;
         await append("acme");
         await append(...OTHERS);
         await waitFor("both to hear of their own", () =>

@@ -4,28 +4,32 @@
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as z from "zod";
 import { acceptsGzip } from "../../functions/core/accepts-gzip.ts";
 import { readCookie } from "../../functions/core/cookie.ts";
 import { parseCursor } from "../../functions/core/cursor.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import {
-  readChoice,
-  readCompany,
-  readCount,
-  readCursor,
-  readOnce,
-  readTypes,
+  COMPANY,
+  CURSOR,
+  choice,
+  count,
+  readHeaders,
+  readQuery,
+  TIME,
+  TYPES,
 } from "../../functions/routes/query.ts";
 import { acceptsEventStream } from "../../functions/routes/refusal.ts";
 import { createChance } from "../faults/lib/random.ts";
 import { waitFor } from "../support/wait.ts";
+import { ODD_TEXTS } from "./odd-texts.ts";
 import { startTestApp, type TestApp, token } from "./test-app.ts";
 
 /** Through the parsers of a request; through the whole app. */
 const PARSED = 1_000_000;
 const ASKED = 60_000;
 /** Statuses a request may be answered with: a hang or a 500 is none. */
-const STATUSES = [200, 204, 304, 400, 401, 403, 404, 405, 426, 429];
+const STATUSES = [200, 204, 304, 400, 401, 403, 404, 405, 406, 415, 426, 429];
 
 const chance = createChance("random requests");
 
@@ -55,69 +59,11 @@ const NAMES = [
   "x",
   "",
 ];
-const PIECES = [
-  ...[
-    "acme",
-    "globex",
-    "*",
-    "",
-    " ",
-    "%",
-    "%00",
-    "\0",
-    "\r\n",
-    "\n\ndata: x\n\n",
-    "é",
-    "漢",
-    "😀",
-    "\ud800",
-    "\u2028",
-  ],
-  ...[
-    "metric_updated",
-    "a,b",
-    ",",
-    ",,,",
-    "data",
-    "cloudevents",
-    "catch-up",
-    "drop-oldest",
-    "0",
-    "1",
-    "-1",
-    "1e9",
-  ],
-  ...[
-    "999999999999999",
-    "9999999999999999",
-    "0.0-0",
-    ".",
-    "-",
-    "_",
-    "a.1-1",
-    "1-1",
-    "../",
-    "<x>",
-    "{}",
-    "[]",
-    "null",
-  ],
-  ...[
-    "NaN",
-    "__proto__",
-    "constructor",
-    "toString",
-    "hasOwnProperty",
-    "a".repeat(64),
-    "a".repeat(65),
-    "a".repeat(5_000),
-  ],
-];
 
 /** A few pieces on end, a cursor, or a cursor with one character changed. */
 function text(): string {
   const kind = chance.whole(0, 9);
-  if (kind < 5) return Array.from({ length: chance.whole(0, 3) }, () => pick(PIECES)).join("");
+  if (kind < 5) return Array.from({ length: chance.whole(0, 3) }, () => pick(ODD_TEXTS)).join("");
   if (kind < 7) return pick(cursors);
   const cursor = pick(cursors);
   const at = chance.whole(0, cursor.length);
@@ -148,13 +94,16 @@ describe("random requests", () => {
   it(`${PARSED.toLocaleString("en")} cursors, queries and headers: the parsers take or refuse each, in time`, {
     timeout: 90_000,
   }, () => {
+    const schemas = [
+      ...[{ companyId: COMPANY }, { types: TYPES.optional() }, { lastEventId: CURSOR.optional() }],
+      ...[{ format: choice("data", "cloudevents").default("data") }, { limit: count(500).default(100) }],
+      { after: TIME.optional() },
+    ].map((shape: z.ZodRawShape) => z.object(shape));
+    const lastEventId = z.object({ "Last-Event-ID": CURSOR });
+    const asHeaders = (text: string) => ({ get: () => text }) as unknown as Headers;
     const parsers: readonly ((params: URLSearchParams, header: string) => unknown)[] = [
-      (params) => readCompany(params),
-      (params) => readTypes(params),
-      (params) => readCursor("lastEventId", readOnce(params, "lastEventId")),
-      (params) => readChoice(params, "format", ["data", "cloudevents"]),
-      (params) => readCount(params, "limit", { max: 500, fallback: 100 }),
-      (_, header) => readCursor("Last-Event-ID", header),
+      ...schemas.map((schema) => (params: URLSearchParams) => readQuery(schema, params)),
+      (_, header) => readHeaders(lastEventId, asHeaders(header)),
       (_, header) => acceptsEventStream(header),
       (_, header) => acceptsGzip(header, header),
       (_, header) => readCookie("https://a.example/", header),

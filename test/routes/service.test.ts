@@ -213,6 +213,9 @@ describe("GET /metrics", () => {
       duplicates: 2,
       deadLettered: 1,
       dropped: 3,
+      leftOut: 7,
+      readings: 8,
+      duplicateReadings: 9,
       retries: 4,
       reconnects: 5,
       oldestUnackedAtMs: undefined,
@@ -251,8 +254,11 @@ describe("GET /metrics", () => {
           'millrace_source_received_total{source="orders",kind="nats"} 10',
           'millrace_source_appended_total{source="orders",kind="nats"} 6',
           'millrace_source_duplicates_total{source="orders",kind="nats"} 2',
+          'millrace_source_readings_total{source="orders",kind="nats"} 8',
+          'millrace_source_duplicate_readings_total{source="orders",kind="nats"} 9',
           'millrace_source_dead_letters_total{source="orders",kind="nats"} 1',
-          'millrace_source_dropped_total{source="orders",kind="nats"} 3',
+          'millrace_source_dropped_total{source="orders",kind="nats",reason="lost"} 3',
+          'millrace_source_dropped_total{source="orders",kind="nats",reason="flood"} 7',
           'millrace_source_retries_total{source="orders",kind="nats"} 4',
           'millrace_source_reconnects_total{source="orders",kind="nats"} 5',
           'millrace_source_up{source="orders",kind="nats"} 1',
@@ -290,7 +296,18 @@ describe("GET /metrics", () => {
   it("waits for no broker: a lag that is late, or fails, has no value and costs the others nothing", async () => {
     const source = (name: string, lag: () => Promise<number | undefined>) => ({
       ...{ name, lag, kind: "nats", state: "up" as const, lastError: undefined, acknowledges: true },
-      ...{ received: 1, appended: 1, duplicates: 0, deadLettered: 0, dropped: 0, retries: 0, reconnects: 0 },
+      ...{
+        received: 1,
+        appended: 1,
+        duplicates: 0,
+        deadLettered: 0,
+        dropped: 0,
+        leftOut: 0,
+        readings: 0,
+        duplicateReadings: 0,
+        retries: 0,
+        reconnects: 0,
+      },
       oldestUnackedAtMs: undefined,
     });
     const sources = [

@@ -105,6 +105,7 @@ describe("GET /stream/updates", () => {
         opened.push(wanted);
         return new Response(null);
       },
+      follow: vi.fn(),
       poll: vi.fn(),
       stats: vi.fn(),
     };
@@ -267,7 +268,7 @@ describe("a refusal that will pass", () => {
   });
 
   it("is a stream also when only the live side refuses", async () => {
-    const live: Live = { open: async () => "busy", poll: vi.fn(), stats: vi.fn() };
+    const live: Live = { open: async () => "busy", follow: vi.fn(), poll: vi.fn(), stats: vi.fn() };
     const { open } = await start({ deps: { live } });
     const stream = await open(URL_ACME);
     await stream.end();

@@ -10,6 +10,7 @@ import { createJwtAuthenticator } from "../../functions/adapters/authenticator-j
 import { openWebStream } from "../../functions/adapters/event-stream-web.ts";
 import { type AppDeps, createApp } from "../../functions/app.ts";
 import { parseEvent } from "../../functions/core/event.ts";
+import { parseReading, type ReadingLabels, TELEMETRY_TYPE } from "../../functions/core/reading.ts";
 import { type CountersOptions, createCounters } from "../../functions/counters/counters.ts";
 import { createHub, type HubOptions } from "../../functions/hub/hub.ts";
 import { createLocalLive } from "../../functions/live/local.ts";
@@ -21,13 +22,21 @@ import { createSqliteLog } from "../../functions/runtimes/node/event-log-sqlite.
 import { createSqliteInstanceRegistry } from "../../functions/runtimes/node/instance-registry-sqlite.ts";
 import { createMetrics } from "../../functions/runtimes/node/metrics.ts";
 import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
+import { createSqliteTelemetry } from "../../functions/runtimes/node/telemetry-store-sqlite.ts";
 import { createSqliteTickets } from "../../functions/runtimes/node/tickets-sqlite.ts";
 import { createWebSockets } from "../../functions/runtimes/node/web-sockets.ts";
+import { type BoardOptions, createBoard } from "../../functions/services/board.ts";
 import { recordingLogger } from "../support/logger.ts";
 import { waitFor } from "../support/wait.ts";
 
 const SECRET = "a secret of the tests, of 32 characters or more";
-const OPEN_SETTINGS = { STREAMING_ENABLED: true, CORS_ORIGINS: [] as string[], AUTH_MODE: "jwt" as const };
+/** Of the metrics API. */
+export const AUTH_TOKEN = "the metrics token of the tests";
+const OPEN_SETTINGS = {
+  ...{ STREAMING_ENABLED: true, CORS_ORIGINS: [] as string[], AUTH_MODE: "jwt" as const },
+  ...{ AUTH_TOKEN: AUTH_TOKEN as string | undefined, DEFAULT_PAGE_SIZE: 100 },
+  ...{ HEARTBEAT_MS: 60_000, IDLE_TIMEOUT_MS: 60_000 },
+};
 
 /** A token of the test app's secret; for acme unless the claims say otherwise. */
 export function token(claims: Record<string, unknown> = { companyId: "acme" }, exp: number | string = "5m") {
@@ -46,6 +55,7 @@ export async function startTestApp(
     settings?: Partial<AppDeps["settings"]>;
     hub?: Partial<HubOptions>;
     counters?: Partial<CountersOptions>;
+    board?: Partial<BoardOptions>;
     authenticator?: Authenticator;
     openEventStream?: OpenEventStream;
     openWebSocket?: OpenWebSocket;
@@ -83,14 +93,22 @@ export async function startTestApp(
     everyMs: 20,
     ...options.counters,
   });
+  const board = createBoard({
+    ...{ log, logger, heartbeatMs: 60_000, idleTimeoutMs: 60_000, maxConnectionAgeMs: 0 },
+    maxConnectionsPerCompany: 1_000,
+    ...options.board,
+  });
   const registry = createSqliteInstanceRegistry({ database });
   const [rules, tickets] = [createSqliteAccessRules({ database }), createSqliteTickets({ database })];
+  const telemetry = createSqliteTelemetry({ folder });
   const copy = createRulesCopy({ rules, logger });
   const { authenticator = createJwtAuthenticator({ secret: SECRET }), openEventStream = openWebStream } =
     options;
   const live = createLocalLive({
     hub,
     counters,
+    board,
+    log,
     sessions: createSessions({ copy, logger }),
     openEventStream,
     openWebSocket: options.openWebSocket ?? createWebSockets({ heartbeatMs: 60_000, logger }).open,
@@ -102,6 +120,7 @@ export async function startTestApp(
     registry,
     rules,
     tickets,
+    telemetry,
     gate: createGate({ authenticator, copy, tickets }),
     instance: "this",
     openEventStream,
@@ -127,10 +146,12 @@ export async function startTestApp(
     log,
     hub,
     counters,
+    board,
     live,
     registry,
     rules,
     tickets,
+    telemetry,
     /** Every line logged so far. */
     logged: (): { level: string; fields: Readonly<Record<string, unknown>> }[] => [...logger.lines],
     ask,
@@ -140,6 +161,31 @@ export async function startTestApp(
         parseEvent({ companyId, source: "/test", id: String(from + n), type, dataText: data }),
       );
       return (await log.append(events)).map(({ cursor }) => cursor);
+    },
+    /** Writes `count` readings of a GPU, one a second, the values counted from 0. Gives them back in order. */
+    async measure(
+      count: number,
+      {
+        companyId = "acme",
+        uuid = "GPU-1",
+        metric_name = "DCGM_FI_DEV_GPU_UTIL",
+        fromMs = Date.parse("2026-01-31T12:00:00Z"),
+        labels = {} as Partial<ReadingLabels>,
+      } = {},
+    ) {
+      const readings = Array.from({ length: count }, (_, n) =>
+        parseReading(
+          parseEvent({
+            ...{ companyId, source: "/test", id: String(n), type: TELEMETRY_TYPE },
+            dataText: JSON.stringify({
+              ...{ ...labels, uuid, metric_name, value: n },
+              timestamp: new Date(fromMs + n * 1000).toISOString(),
+            }),
+          }),
+        ),
+      );
+      await telemetry.write(readings);
+      return readings;
     },
     /** Asks for a stream and reads along. */
     async open(path: string, init: Parameters<typeof ask>[1] = {}) {
@@ -168,7 +214,9 @@ export async function startTestApp(
       await Promise.all(streams.map((reader) => reader.cancel().catch(() => {})));
       await hub.drain(0);
       counters[Symbol.dispose]();
+      board[Symbol.dispose]();
       copy[Symbol.dispose]();
+      await telemetry[Symbol.asyncDispose]();
       await log[Symbol.asyncDispose]();
       database[Symbol.dispose]();
       rmSync(folder, { recursive: true, force: true });

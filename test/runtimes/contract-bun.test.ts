@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { expect, it } from "vitest";
 import { describeHttpContract } from "../contracts/http.ts";
+import { missingMongoDb } from "../support/mongodb.ts";
 import { start } from "../support/process.ts";
 import { missingRuntime, programOf } from "../support/runtimes.ts";
 import { missing } from "../support/servers.ts";
@@ -19,7 +20,10 @@ describeHttpContract({
   start: () =>
     startContractServer({ runtime: "bun", store: "rest", settings: { STREAMING_ENABLED: "false" } }),
 });
-itScoresFully({ name: "Bun over REST", runtime: "bun", store: "rest", skip });
+itScoresFully({
+  ...{ name: "Bun over REST with MongoDB", runtime: "bun", store: "rest", telemetry: "mongodb" },
+  skip: skip ?? missingMongoDb(),
+});
 
 /** Why a first frame is sent at once. When this fails, Bun has mended it (github.com/oven-sh/bun/pull/33660): say so where the traps are named. */
 it("Bun keeps the end of the headers until the first chunk of a stream", async (context) => {

@@ -3,23 +3,29 @@ import { expect, it } from "vitest";
 import { createContext } from "../../bin/conformance/context.ts";
 import { prepare } from "../../bin/conformance/run.ts";
 import { describeHttpContract } from "../contracts/http.ts";
+import { missingMongoDb } from "../support/mongodb.ts";
 import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 import { itScoresFully, startContractServer } from "./contract-support.ts";
 
 const skip = missing("redis-server");
+const noMongoDb = missingMongoDb();
+/** Static assets are Cloudflare's to serve, in front of the Worker. */
+const NO_ASSETS = ["openapi.files"];
 const workerd = { runtime: "workerd", store: "rest" } as const;
 
 describeHttpContract({
   // A deployment cuts what is open; and workerd sends no `Upgrade` with an answer that is none (seen with 1.20261117.1).
   ...{ name: "workerd over REST", mode: "auth", drains: false, dropsUpgrade: true, skip },
-  start: () => startContractServer(workerd),
+  ...{ lacks: NO_ASSETS, skips: { telemetry: noMongoDb } },
+  start: () => startContractServer({ ...workerd, telemetry: noMongoDb === undefined ? "mongodb" : "none" }),
 });
 describeHttpContract({
   ...{ name: "workerd over REST", mode: "disabled", skip },
   start: () => startContractServer({ ...workerd, settings: { STREAMING_ENABLED: "false" } }),
 });
-itScoresFully({ name: "workerd over REST", ...workerd, skip });
+// The Worker without MongoDB.
+itScoresFully({ name: "workerd over REST", ...workerd, lacks: NO_ASSETS, skip });
 
 /** Why a heartbeat is needed there. When this fails, workerd has mended it (github.com/cloudflare/workerd/issues/5611): say so where the traps are named. */
 it("workerd notices that a client has gone at its next write, and not before", async (context) => {

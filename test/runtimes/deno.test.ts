@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { HTTP_SETTINGS, STORE_SETTINGS } from "../../bin/context.ts";
+import { HTTP_SETTINGS, STORE_SETTINGS, TELEMETRY_SETTINGS } from "../../bin/context.ts";
 import { describeRuntime } from "../contracts/runtime.ts";
 import { describeWebSockets } from "../contracts/web-sockets.ts";
 import { JWT_SECRET } from "../support/log-server.ts";
@@ -31,7 +31,7 @@ describe("deno.json", () => {
   };
 
   it("lets every task read the settings it has, and no other variable", () => {
-    const names = [...HTTP_SETTINGS, ...STORE_SETTINGS, "LOG_LEVEL"].sort();
+    const names = [...HTTP_SETTINGS, ...STORE_SETTINGS, ...TELEMETRY_SETTINGS, "LOG_LEVEL"].sort();
     for (const { command } of Object.values(tasks)) {
       expect(/--allow-env=(\S+)/.exec(command)![1]!.split(",").sort()).toEqual(names);
       expect(command).not.toMatch(/--allow-(all|run|ffi|import)|-A\b/);

@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SignJWT } from "jose";
+import { createMint } from "../../bin/conformance/mint.ts";
 import { createPublisher } from "../../bin/conformance/publishers.ts";
 import { TARGET_DEFAULTS } from "../../bin/conformance/target.ts";
+import { createSqliteTelemetry } from "../../functions/runtimes/node/telemetry-store-sqlite.ts";
 import { DRAIN_MS, describeHttpContract, type HttpServerUnderTest } from "../contracts/http.ts";
+import { contractReadings } from "../contracts/http-readings.ts";
 import { freePort, start } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -14,17 +16,18 @@ const HEARTBEAT_MS = 1_000;
 const COMPANY = "conformance-a";
 const OTHER_COMPANY = "conformance-b";
 const JWT_SECRET = "a secret of the tests, long enough for HS256";
+const AUTH_TOKEN = "a token of the tests";
+/** Seconds. */
+const TOKEN_LIFE = 3_600;
 
-const tokenOf = (companyId: string, seconds = 3_600): Promise<string> =>
-  new SignJWT({ companyId, roles: ["ops"] })
-    .setProtectedHeader({ alg: "HS256" })
-    .setSubject("conformance")
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
-    .sign(new TextEncoder().encode(JWT_SECRET));
+const tokenOf = createMint({ JWT_SECRET });
 
 async function startMillrace(settings: Record<string, string>): Promise<HttpServerUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), "millrace-contract-"));
+  {
+    await using telemetry = createSqliteTelemetry({ folder });
+    await telemetry.write(contractReadings({ company: COMPANY, otherCompany: OTHER_COMPANY }));
+  }
   const [port, brokerPort] = [await freePort(), await freePort()];
   const millrace = start(process.execPath, ["bin/millrace.ts", "up"], {
     env: {
@@ -55,7 +58,12 @@ async function startMillrace(settings: Record<string, string>): Promise<HttpServ
   }
   const tokens =
     settings.AUTH_MODE === "jwt"
-      ? { token: await tokenOf(COMPANY), otherToken: await tokenOf(OTHER_COMPANY), mintToken: tokenOf }
+      ? {
+          token: await tokenOf(COMPANY, TOKEN_LIFE),
+          otherToken: await tokenOf(OTHER_COMPANY, TOKEN_LIFE),
+          mintToken: tokenOf,
+          metricsToken: AUTH_TOKEN,
+        }
       : {};
   return {
     target: {
@@ -83,7 +91,7 @@ describeHttpContract({
 describeHttpContract({
   name: "Node",
   mode: "auth",
-  start: () => startMillrace({ AUTH_MODE: "jwt", JWT_SECRET }),
+  start: () => startMillrace({ AUTH_MODE: "jwt", JWT_SECRET, AUTH_TOKEN }),
 });
 describeHttpContract({
   name: "Node",

@@ -45,7 +45,8 @@ export interface TestServer extends AsyncDisposable {
   restart(options?: { wipe?: boolean }): Promise<void>;
 }
 
-async function startServer(
+/** A server of its own on a free port; its data survive a restart. */
+export async function startServer(
   name: string,
   scheme: string,
   run: (port: number, folder: string) => RunningProcess,

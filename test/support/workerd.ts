@@ -34,15 +34,16 @@ export async function wrangler(...args: string[]): Promise<string> {
 }
 
 /** Bundles once a process and entry: a second or two. Resolves with the text of the one module it comes to. */
-function bundle(entry: string): Promise<string> {
-  const made = bundles.get(entry) ?? makeBundle(entry);
+function bundle(entry: string, flags: readonly string[]): Promise<string> {
+  const made = bundles.get(entry) ?? makeBundle(entry, flags);
   bundles.set(entry, made);
   return made;
 }
-async function makeBundle(entry: string): Promise<string> {
+async function makeBundle(entry: string, flags: readonly string[]): Promise<string> {
   const out = mkdtempSync(join(tmpdir(), "millrace-bundle-"));
   try {
-    await wrangler("deploy", entry, "--config", join(ROOT, "wrangler.toml"), "--dry-run", "--outdir", out);
+    const options = ["--config", join(ROOT, "wrangler.toml"), "--compatibility-flags", ...flags];
+    await wrangler("deploy", entry, ...options, "--dry-run", "--outdir", out);
     const name = readdirSync(out).find((file) => file.endsWith(".js")) ?? "";
     return readFileSync(join(out, name), "utf8");
   } finally {
@@ -67,6 +68,8 @@ export interface WorkerdOptions {
   readonly vars: Readonly<Record<string, string>>;
   /** The module to run, from the root of the project. Default: `main` of wrangler.toml. */
   readonly entry?: string;
+  /** Compatibility flags besides those of wrangler.toml. */
+  readonly flags?: readonly string[];
 }
 
 export interface Workerd extends AsyncDisposable {
@@ -82,12 +85,13 @@ export interface Workerd extends AsyncDisposable {
 }
 
 /** Resolves when it accepts connections. */
-export async function startWorkerd({ vars, entry }: WorkerdOptions): Promise<Workerd> {
+export async function startWorkerd({ vars, entry, flags: more = [] }: WorkerdOptions): Promise<Workerd> {
   // Loaded here, as it takes half a second.
   const { unstable_readConfig } = await import("wrangler");
   const config = unstable_readConfig({ config: join(ROOT, "wrangler.toml") }) as WranglerConfig;
   const main = entry ?? config.main ?? "";
-  const [port, module] = [await freePort(), await bundle(main)];
+  const flags = [...config.compatibility_flags, ...more];
+  const [port, module] = [await freePort(), await bundle(main, flags)];
   const folder = mkdtempSync(join(tmpdir(), "millrace-workerd-"));
   const storage = join(folder, "storage");
   mkdirSync(storage);
@@ -108,7 +112,7 @@ const config :Workerd.Config = (
 const main :Workerd.Worker = (
   modules = [(name = "main", esModule = embed "main.js")],
   compatibilityDate = ${text(config.compatibility_date ?? "")},
-  compatibilityFlags = [${config.compatibility_flags.map(text).join(", ")}],
+  compatibilityFlags = [${flags.map(text).join(", ")}],
   bindings = [
     ${Object.entries({ ...config.vars, ...vars })
       .map(([name, value]) => `(name = ${text(name)}, text = ${text(String(value))}),`)

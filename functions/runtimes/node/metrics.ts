@@ -16,8 +16,12 @@ export interface SourceSample extends SourceStatus {
   readonly received: number;
   readonly appended: number;
   readonly duplicates: number;
+  readonly readings: number;
+  readonly duplicateReadings: number;
   readonly deadLettered: number;
   readonly dropped: number;
+  /** Log lines left out, as their service sends more than it may. */
+  readonly leftOut: number;
   readonly retries: number;
   readonly reconnects: number;
   /** Milliseconds since 1970; undefined: nothing is unacked. */
@@ -184,16 +188,34 @@ function addSources(registry: Registry, sources: NonNullable<MetricsOptions["sou
   counter("millrace_source_appended_total", "Events new in the log", ({ appended }) => appended);
   counter("millrace_source_duplicates_total", "Events the log had already", ({ duplicates }) => duplicates);
   counter(
+    "millrace_source_readings_total",
+    "Readings new in the telemetry store",
+    ({ readings }) => readings,
+  );
+  counter(
+    "millrace_source_duplicate_readings_total",
+    "Readings the telemetry store had already",
+    ({ duplicateReadings }) => duplicateReadings,
+  );
+  counter(
     "millrace_source_dead_letters_total",
     "Messages put into the dead letters",
     ({ deadLettered }) => deadLettered,
   );
-  counter(
-    "millrace_source_dropped_total",
-    "Messages lost as the broker knows no back-pressure or no acks",
-    ({ dropped }) => dropped,
-  );
-  counter("millrace_source_retries_total", "Writes to the store tried again", ({ retries }) => retries);
+  new Counter({
+    name: "millrace_source_dropped_total",
+    help: "Messages not stored: lost, as the broker knows no back-pressure or no acks; flood, log lines over their service's limit",
+    labelNames: [...shared.labelNames, "reason"],
+    registers: shared.registers,
+    collect() {
+      this.reset();
+      for (const sample of sources()) {
+        this.inc({ ...labels(sample), reason: "lost" }, sample.dropped);
+        this.inc({ ...labels(sample), reason: "flood" }, sample.leftOut);
+      }
+    },
+  });
+  counter("millrace_source_retries_total", "Writes to the stores tried again", ({ retries }) => retries);
   counter("millrace_source_reconnects_total", "Connections tried again", ({ reconnects }) => reconnects);
   gauge("millrace_source_up", "1 while the source is connected", ({ state }) => Number(state === "up"));
   gauge(

@@ -1,4 +1,4 @@
-/** The store of the settings: the event log, the dead letters and the instance registry on one back end. */
+/** The store of the settings: the event log and what goes with it on one back end, readings of GPUs on another. */
 import { createRedisAccessRules } from "../../adapters/access-rules-redis.ts";
 import { createRedisDeadLetters } from "../../adapters/dead-letters-redis.ts";
 import { createRedisLog } from "../../adapters/event-log-redis.ts";
@@ -14,6 +14,7 @@ import type { DeadLetters } from "../../ports/dead-letters.ts";
 import type { EventLog } from "../../ports/event-log.ts";
 import type { InstanceRegistry } from "../../ports/instance-registry.ts";
 import type { RedisConnection } from "../../ports/redis-connection.ts";
+import type { TelemetryStore } from "../../ports/telemetry-store.ts";
 import type { Tickets } from "../../ports/tickets.ts";
 import { createSqliteAccessRules } from "./access-rules-sqlite.ts";
 import { createSqliteDeadLetters } from "./dead-letters-sqlite.ts";
@@ -21,6 +22,7 @@ import { createSqliteLog } from "./event-log-sqlite.ts";
 import { createSqliteInstanceRegistry } from "./instance-registry-sqlite.ts";
 import { connectRedis } from "./redis-resp.ts";
 import { openSqliteDatabase } from "./sqlite-database.ts";
+import { createSqliteTelemetry } from "./telemetry-store-sqlite.ts";
 import { createSqliteTickets } from "./tickets-sqlite.ts";
 
 /** Milliseconds between two looks for a store that is not up, at most. */
@@ -33,17 +35,28 @@ export interface Store extends AsyncDisposable {
   readonly registry: InstanceRegistry;
   readonly rules: AccessRules;
   readonly tickets: Tickets;
+  readonly telemetry: TelemetryStore;
 }
 
 export interface StoreOptions {
-  readonly settings: Pick<Settings, "REDIS_URL" | "DATA_DIR" | "REPLAY_RETENTION_MS" | "TODAY_TIMEZONE"> &
+  readonly settings: Pick<
+    Settings,
+    | "REDIS_URL"
+    | "DATA_DIR"
+    | "REPLAY_RETENTION_MS"
+    | "TODAY_TIMEZONE"
+    | "MONGODB_URI"
+    | "MONGODB_DATABASE"
+    | "MONGO_COLLECTION"
+  > &
     Partial<Pick<Settings, "UPSTASH_REDIS_REST_URL" | "UPSTASH_REDIS_REST_TOKEN">>;
   readonly logger: Logger;
 }
 
 /**
  * On Redis when REDIS_URL is set, else on Redis over REST when UPSTASH_REDIS_REST_URL is, else on the embedded store in DATA_DIR. Redis
- * need not be up: see `whenUp`.
+ * need not be up: see `whenUp`. Readings on MongoDB when MONGODB_URI is set, else in a file of their own in DATA_DIR; neither is touched
+ * before it is asked.
  * @throws MillraceError `invalid-settings` when DATA_DIR or a URL cannot be used.
  */
 export async function openStore({ settings, logger }: StoreOptions): Promise<Store> {
@@ -53,6 +66,7 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
     timeZone: settings.TODAY_TIMEZONE,
     logger,
   };
+  const telemetry = stack.use(await openTelemetry(settings));
   const parts = await (async () => {
     const redis = await openRedis(settings, logger);
     if (redis !== undefined) {
@@ -75,7 +89,7 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
     };
   })();
   const owned = stack.move();
-  return { ...parts, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { ...parts, telemetry, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Whether these settings keep the store in DATA_DIR: no Redis is named, over RESP or REST. */
@@ -84,6 +98,15 @@ export function isEmbedded({
   UPSTASH_REDIS_REST_URL,
 }: Pick<Settings, "REDIS_URL" | "UPSTASH_REDIS_REST_URL">): boolean {
   return REDIS_URL === undefined && UPSTASH_REDIS_REST_URL === undefined;
+}
+
+/** Both are opened when they are first asked. */
+async function openTelemetry(settings: StoreOptions["settings"]): Promise<TelemetryStore> {
+  const { MONGODB_URI, DATA_DIR } = settings;
+  if (MONGODB_URI === undefined) return createSqliteTelemetry({ folder: DATA_DIR });
+  // Who has none is spared the driver: some 100 ms and 30 MiB.
+  const { openMongoTelemetry } = await import("./open-mongodb.ts");
+  return openMongoTelemetry({ settings: { ...settings, MONGODB_URI } });
 }
 
 async function openRedis(

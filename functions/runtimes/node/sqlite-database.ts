@@ -1,27 +1,16 @@
 /**
- * The embedded store: one SQLite file in DATA_DIR, shared by all that a store keeps and by any number of processes. Readers never
- * wait (WAL); writers wait for each other. A commit is on disk when it returns (synchronous=FULL).
+ * The embedded store: one SQLite file in DATA_DIR, shared by all that a store keeps and by any number of processes.
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { describeError, MillraceError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import { openSqliteFile, type SqliteFile } from "./sqlite-file.ts";
 import { createSqliteWakeUps, type SqliteWakeUps } from "./sqlite-wake-ups.ts";
 
 /** Milliseconds a writer waits for another process's transaction, which takes some milliseconds, before it gives up. */
 const BUSY_MS = 5_000;
-/** Bytes the write-ahead log file is cut back to after a checkpoint. */
-const WAL_BYTES = 16 * 1024 * 1024;
 /** KiB of pages a connection caches: ids that come in no order touch pages all over `seen`. SQLite's own 2,000 cost an eighth more CPU. */
 const CACHE_KIB = 16_384;
 const FILE = "millrace.db";
 
-/**
- * `logs` outlives its entries: epoch, last position and all-time counts are never trimmed. `changed` orders the commits
- * (about milliseconds since 1970, so it grows through a wipe too), so that another process finds the logs that moved. `prev` of an entry tells a trimmed neighbour from one that never was.
- */
-const SCHEMA_VERSION = 3;
 /** What version 2 added. */
 const SECONDS = `
   CREATE TABLE seconds (
@@ -42,7 +31,12 @@ const ACCESS = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX tickets_by_end ON tickets (expires_ms);
 `;
-/** Version 1. */
+/**
+ * Version 1.
+ *
+ * `logs` outlives its entries: epoch, last position and all-time counts are never trimmed. `changed` orders the commits
+ * (about milliseconds since 1970, so it grows through a wipe too), so that another process finds the logs that moved. `prev` of an entry tells a trimmed neighbour from one that never was.
+ */
 const SCHEMA = `
   CREATE TABLE logs (
     id INTEGER PRIMARY KEY, company TEXT NOT NULL UNIQUE, epoch TEXT NOT NULL, last_ms INTEGER NOT NULL,
@@ -77,14 +71,9 @@ const SCHEMA = `
 /** What makes each version of the one before it. */
 const STEPS = [SCHEMA, SECONDS, ACCESS];
 
-/** The open store. Disposing it closes the file; the last process to do so leaves one file and no write-ahead log behind. */
-export interface SqliteDatabase extends Disposable {
-  readonly connection: DatabaseSync;
+/** The open store. */
+export interface SqliteDatabase extends SqliteFile {
   readonly wakeUps: SqliteWakeUps;
-  /** Runs the body in one write transaction. `what` is for the error. @throws MillraceError `unavailable`, with nothing written. */
-  write<T>(what: string, body: () => T): T;
-  /** Runs the body on one snapshot. @throws MillraceError `unavailable`. */
-  read<T>(what: string, body: () => T): T;
 }
 
 /**
@@ -92,67 +81,21 @@ export interface SqliteDatabase extends Disposable {
  * @throws MillraceError `invalid-settings` naming DATA_DIR when the folder cannot be used or holds the store of a newer version.
  */
 export function openSqliteDatabase({ folder, logger }: { folder: string; logger: Logger }): SqliteDatabase {
-  const path = join(folder, FILE);
-  const refuse = (was: string, cause?: unknown) =>
-    new MillraceError("invalid-settings", `Cannot open DATA_DIR ${JSON.stringify(folder)}: ${was}`, {
-      cause,
-    });
-  let opened: DatabaseSync | undefined;
-  try {
-    mkdirSync(folder, { recursive: true });
-    opened = new DatabaseSync(path, { timeout: BUSY_MS });
-    prepare(opened);
-  } catch (error) {
-    opened?.close();
-    throw refuse(`${describeError(error)}, expected a folder this user can write to`, error);
-  }
-  const connection = opened;
-  const { user_version: version } = connection.prepare("PRAGMA user_version").get() as {
-    user_version: number;
-  };
-  if (version > SCHEMA_VERSION) {
-    connection.close();
-    throw refuse(`written by a newer Millrace (schema ${version}), expected schema ${SCHEMA_VERSION}`);
-  }
-  const wakeUps = createSqliteWakeUps({ connection, folder, file: FILE, logger });
-  const run = <T>(begin: string, what: string, body: () => T): T => {
-    try {
-      connection.exec(begin);
-      const result = body();
-      connection.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (connection.isOpen && connection.isTransaction) connection.exec("ROLLBACK");
-      throw new MillraceError(
-        "unavailable",
-        `Cannot ${what} in DATA_DIR ${JSON.stringify(folder)}: ${describeError(error)}`,
-        { cause: error },
-      );
-    }
-  };
+  const file = openSqliteFile({
+    folder,
+    file: FILE,
+    steps: STEPS,
+    busyMs: BUSY_MS,
+    cacheKib: CACHE_KIB,
+    unusable: "invalid-settings",
+  });
+  const wakeUps = createSqliteWakeUps({ connection: file.connection, folder, file: FILE, logger });
   return {
-    connection,
+    ...file,
     wakeUps,
-    write: (what, body) => run("BEGIN IMMEDIATE", what, body),
-    read: (what, body) => run("BEGIN", what, body),
     [Symbol.dispose]() {
       wakeUps[Symbol.dispose]();
-      if (connection.isOpen) connection.close();
+      file[Symbol.dispose]();
     },
   };
-}
-
-/** WAL must come first and outside a transaction; then one process makes the tables while the others wait. */
-function prepare(connection: DatabaseSync): void {
-  connection.exec(
-    `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA journal_size_limit = ${WAL_BYTES}`,
-  );
-  connection.exec("BEGIN IMMEDIATE");
-  const { user_version: version } = connection.prepare("PRAGMA user_version").get() as {
-    user_version: number;
-  };
-  if (version < SCHEMA_VERSION) {
-    connection.exec(`${STEPS.slice(version).join("")} PRAGMA user_version = ${SCHEMA_VERSION}`);
-  }
-  connection.exec("COMMIT");
 }

@@ -7,12 +7,13 @@ import { SignJWT } from "jose";
 import { type RunningProcess, start } from "../../support/process.ts";
 import { waitFor } from "../../support/wait.ts";
 
-const CLI = fileURLToPath(new URL("../../../bin/millrace.ts", import.meta.url));
+export const CLI = fileURLToPath(new URL("../../../bin/millrace.ts", import.meta.url));
 const JWT_SECRET = "a secret of the tests, long enough for HS256";
 /** What the machine's own environment says is not for these processes. */
 const NOTHING_SET = {
   ...{ REDIS_URL: "", NATS_URL: "", BROKER_ADDR: "", JWKS_URL: "", JWT_ISSUER: "", JWT_AUDIENCE: "" },
   ...{ AMQP_URL: "", MQ_HOST: "", MQ_CCDT: "", MQ_TLS_CIPHER: "" },
+  ...{ MONGODB_URI: "", AUTH_TOKEN: "", CSV_PATH: "", UPSTASH_REDIS_REST_URL: "" },
   ...{ AUTH_MODE: "jwt", HOST: "127.0.0.1", BRIDGE_PORT: "0", JWT_SECRET, LOG_LEVEL: "info" },
 };
 
@@ -146,7 +147,14 @@ export async function startBridge(
 interface BrokerProcess extends AsyncDisposable {
   readonly port: number;
   output(): string;
-  stats(): Promise<{ producers: number; consumers: number; buffered: number }>;
+  stats(): Promise<{
+    producers: number;
+    consumers: number;
+    messagesIn: number;
+    messagesOut: number;
+    buffered: number;
+    unacked: number;
+  }>;
 }
 
 /** `millrace broker`. */

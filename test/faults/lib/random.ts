@@ -9,11 +9,17 @@ export interface Chance {
   pick<T>(items: readonly T[]): T;
 }
 
+/** As the environment variable says it, or any; printed. */
+export function readSeed(what: string, variable = "FAULT_SEED"): number {
+  const given = Number(process.env[variable]);
+  const seed = Number.isInteger(given) && given > 0 ? given : Math.floor(Math.random() * (2 ** 31 - 1)) + 1;
+  console.log(`${what}: ${variable}=${seed}`);
+  return seed;
+}
+
 /** Prints its seed. */
 export function createChance(what: string): Chance {
-  const given = Number(process.env.FAULT_SEED);
-  const seed = Number.isInteger(given) && given > 0 ? given : Math.floor(Math.random() * 2 ** 31) + 1;
-  console.log(`${what}: FAULT_SEED=${seed}`);
+  const seed = readSeed(what);
   // mulberry32.
   let state = seed;
   const next = () => {

@@ -1,0 +1,131 @@
+/** The roster: the newest status of each service, what changed since when, and who has fallen silent. Knows no clock but the store's. */
+import { cursorParts, positionParts } from "../core/cursor.ts";
+import { recordData, recordType } from "../core/event.ts";
+import type { LogEntry } from "../core/log-entry.ts";
+import {
+  parseServiceStatus,
+  SERVICE_STATUS_TYPE,
+  type ServiceStatus,
+  type SmsStatistics,
+} from "../core/service-status.ts";
+import type { BoardMessage } from "../ports/service-board.ts";
+
+/** Services known at once: a service may name itself anew each time. */
+const MAX_SERVICES = 1_000;
+/** Intervals of silence after which a service counts as stopped. */
+const SILENT_INTERVALS = 3;
+/** Characters of text-message statistics kept a service, whose providers may have names of any length. */
+const MAX_SMS_CHARS = 4_096;
+/** Milliseconds a snapshot is good for while nothing changes: it says when it was made. */
+const SNAPSHOT_MS = 1_000;
+
+interface Known {
+  readonly status: ServiceStatus;
+  /** Milliseconds since 1970 by the store's clock. */
+  readonly seenMs: number;
+  isSilent: boolean;
+  /** Number of its last change. */
+  version: number;
+  /** Made when first asked for. */
+  json: string | undefined;
+}
+
+export interface Roster {
+  /** Number of the last change. */
+  readonly version: number;
+  /** In log order. */
+  take(entries: readonly LogEntry[]): void;
+  /** Marks those who have fallen silent. */
+  look(storeMs: number): void;
+  /** Whom the message brings to `version`. */
+  snapshot(storeMs: number): BoardMessage;
+  /** The newest of each service that changed after that version; undefined: none. The same object while nothing changes. */
+  changedSince(version: number): BoardMessage | undefined;
+  /** The log is gone, and what was known by it. */
+  forget(): void;
+}
+
+export function createRoster(): Roster {
+  /** Who was heard of last is last. */
+  const known = new Map<string, Known>();
+  let version = 0;
+  let sms: SmsStatistics | undefined;
+  let made: { readonly version: number; readonly atMs: number; readonly message: BoardMessage } | undefined;
+  let changes: { readonly version: number; readonly since: Map<number, BoardMessage> } | undefined;
+
+  const take = ({ cursor, record }: LogEntry) => {
+    if (recordType(record) !== SERVICE_STATUS_TYPE) return;
+    const status = parseServiceStatus(JSON.parse(recordData(record)));
+    if (status === undefined) return;
+    const { name } = status;
+    if (!known.delete(name) && known.size >= MAX_SERVICES) known.delete(known.keys().next().value!);
+    const [seenMs] = positionParts(cursorParts(cursor).position);
+    known.set(name, { status, seenMs, isSilent: false, version: ++version, json: undefined });
+    sms = bounded(status.sms) ?? sms;
+  };
+
+  return {
+    get version() {
+      return version;
+    },
+    take(entries) {
+      for (const entry of entries) take(entry);
+    },
+    look(storeMs) {
+      for (const service of known.values()) {
+        const { status, seenMs, isSilent } = service;
+        if (isSilent || status.interval === undefined || status.state === "stopped") continue;
+        if (storeMs - seenMs <= SILENT_INTERVALS * status.interval * 1_000) continue;
+        Object.assign(service, { isSilent: true, version: ++version, json: undefined });
+      }
+    },
+    snapshot(storeMs) {
+      if (made?.version === version && storeMs - made.atMs < SNAPSHOT_MS) return made.message;
+      const services = Array.from(known.values()).sort((a, b) => (a.status.name < b.status.name ? -1 : 1));
+      const data = `{"services":[${services.map(jsonOf).join(",")}],"sms":${JSON.stringify(sms ?? null)},"timestamp":"${timeOf(storeMs)}"}`;
+      made = { version, atMs: storeMs, message: { events: [{ name: "snapshot", data }] } };
+      return made.message;
+    },
+    changedSince(since) {
+      if (since >= version) return undefined;
+      if (changes?.version !== version) changes = { version, since: new Map() };
+      let message = changes.since.get(since);
+      if (message === undefined) {
+        const changed = Array.from(known.values()).filter((service) => service.version > since);
+        changed.sort((a, b) => a.version - b.version);
+        message = {
+          events: changed.map((service) => ({ name: "service_status", data: jsonOf(service) }) as const),
+        };
+        changes.since.set(since, message);
+      }
+      return message.events.length === 0 ? undefined : message;
+    },
+    forget() {
+      known.clear();
+      sms = undefined;
+      version++;
+    },
+  };
+}
+
+/** What is not said is null, so that every service has the same members; only who sends text messages has `sms`. */
+function jsonOf(service: Known): string {
+  const { status, seenMs, isSilent } = service;
+  const { name, state, queueSize = null, processed = null, progress = null } = status;
+  const { interval = null, lastRun = null } = status;
+  service.json ??= JSON.stringify({
+    ...{ name, state: isSilent ? "stopped" : state, silent: isSilent },
+    ...{ queueSize, processed, progress, interval, lastRun, lastSeen: timeOf(seenMs) },
+    sms: bounded(status.sms),
+  });
+  return service.json;
+}
+
+function bounded(sms: SmsStatistics | undefined): SmsStatistics | undefined {
+  if (sms === undefined || JSON.stringify(sms).length <= MAX_SMS_CHARS) return sms;
+  return { ...sms, providers: {} };
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
