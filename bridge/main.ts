@@ -1,5 +1,6 @@
 /** The bridge: every source of the configuration into one log and one telemetry store. */
 import type { Logger } from "../functions/core/logger.ts";
+import { shared } from "../functions/core/shared.ts";
 import type { BrokerSource } from "../functions/ports/broker-source.ts";
 import type { DeadLetters } from "../functions/ports/dead-letters.ts";
 import type { EventLog } from "../functions/ports/event-log.ts";
@@ -46,7 +47,12 @@ export function createBridge({ config, log, telemetry, deadLetters, logger }: Br
       const monitor = createSourceMonitor(sourceConfig.name, sourceConfig.kind, logger);
       const source = createSource(sourceConfig, { events: monitor, logger });
       const { acknowledges } = source;
-      return { source, monitor, more: { acknowledges, ...(source.lag ? { lag: oneAtATime(source) } : {}) } };
+      // A broker that hangs is not asked again by every scrape.
+      return {
+        source,
+        monitor,
+        more: { acknowledges, ...(source.lag ? { lag: shared(async () => source.lag?.()) } : {}) },
+      };
     });
   let running: Promise<void>[] = [];
 
@@ -73,15 +79,4 @@ export function startBridge(options: BridgeOptions): Bridge {
   const bridge = createBridge(options);
   bridge.start();
   return bridge;
-}
-
-/** A broker that hangs is not asked again by every scrape. */
-function oneAtATime(source: BrokerSource): () => Promise<number | undefined> {
-  let due: Promise<number | undefined> | undefined;
-  return () => {
-    due ??= Promise.resolve(source.lag?.()).finally(() => {
-      due = undefined;
-    });
-    return due;
-  };
 }

@@ -16,6 +16,7 @@ import { updateAll, WITHIN } from "../core/mongodb-calls.ts";
 import { isDuplicate, mongoError } from "../core/mongodb-errors.ts";
 import { createMongoExpire } from "../core/mongodb-expire.ts";
 import { createRecent } from "../core/recent.ts";
+import { untilDone } from "../core/shared.ts";
 import { createSlots } from "../core/slots.ts";
 import { hourCounts } from "../core/telemetry-counts.ts";
 import {
@@ -79,18 +80,10 @@ export function createMongoTelemetry({
   const inserting = createSlots(MAX_INSERTING);
   const updating = createSlots(MAX_UPDATING);
   const expire = createMongoExpire({ metrics, gpus, hours, counts, settleMs });
-  let prepared: Promise<void> | undefined;
 
-  let connected: Promise<unknown> | undefined;
   // After a first connection that failed the driver stays on what it closed (7.9: "Topology is closed") unless it is told to connect; one that was
   // up mends itself.
-  const connect = () => {
-    connected ??= db.client.connect().catch((error: unknown) => {
-      connected = undefined;
-      throw error;
-    });
-    return connected;
-  };
+  const connect = untilDone(() => db.client.connect());
 
   const run = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -101,7 +94,7 @@ export function createMongoTelemetry({
     }
   };
 
-  const prepare = async () => {
+  const ready = untilDone(async () => {
     const [found] = await db.listCollections({ name: collection }).toArray();
     if (found?.type !== undefined && found.type !== "collection") {
       throw new MillraceError(
@@ -120,14 +113,7 @@ export function createMongoTelemetry({
       await hours.createIndex(key);
     for (const key of [{ companyId: 1, uuid: 1, metric: 1, hour: 1 }, { hour: 1 }] as const)
       await counts.createIndex(key);
-  };
-  const ready = () => {
-    prepared ??= prepare().catch((error: unknown) => {
-      prepared = undefined;
-      throw error;
-    });
-    return prepared;
-  };
+  });
 
   /** Says that the hours of these are written to, unless that was said lately. Resolves with the GPUs of those of which it was said. */
   const sayHours = async (documents: readonly ReadingDocument[]): Promise<ReadonlySet<string>> => {

@@ -1,6 +1,7 @@
 /** The company counters a view is made of: one, or one for every company there is. */
 import type { CompanyId } from "../core/ids.ts";
 import type { Logger } from "../core/logger.ts";
+import { shared } from "../core/shared.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { Companies } from "./companies.ts";
 import type { CompanyCounter } from "./company.ts";
@@ -98,15 +99,4 @@ export async function eachOf<T>(
     while (next < items.length) await body(items[next++]!);
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-}
-
-/** Runs `body` once for all who ask while it is under way. */
-export function shared(body: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
-  return () => {
-    running ??= body().finally(() => {
-      running = undefined;
-    });
-    return running;
-  };
 }

@@ -1,11 +1,12 @@
 /** A view: the numbers of one scope and the snapshots made of them, encoded once for all who look. */
 
 import type { EventType } from "../core/ids.ts";
+import { shared } from "../core/shared.ts";
 import { type TextMessage, textMessage } from "../core/text-message.ts";
 import type { Scope, SnapshotKind } from "../ports/counters.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { CompanyCounter, Count, OnEntries } from "./company.ts";
-import { eachOf, type Members, shared } from "./members.ts";
+import { eachOf, type Members } from "./members.ts";
 import { addUp } from "./numbers.ts";
 import { createRecents } from "./recents.ts";
 import { countersJson, dashboardJson, FEED_TYPES, feedJson, RECENT_PAYLOADS } from "./snapshots.ts";

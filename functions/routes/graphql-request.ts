@@ -26,11 +26,6 @@ export function prefersStream(c: Context): boolean {
   return accept.includes("text/event-stream") && !/application\/|\*\/\*/.test(accept);
 }
 
-/** A page of another origin may send anything else without asking first (Fetch, CORS-safelisted content types). */
-export function sendsJson(c: Context): boolean {
-  return /^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
-}
-
 export function unsupported(c: Context): Response {
   const type = quote(c.req.header("content-type") ?? "");
   const message = `Cannot read the body: content-type ${type}, expected application/json`;

@@ -22,9 +22,9 @@ import {
   prefersStream,
   readJsonText,
   requestOf,
-  sendsJson,
   unsupported,
 } from "./graphql-request.ts";
+import { sendsJson } from "./json-body.ts";
 import type { Operation } from "./operation.ts";
 import { COMPANY, CURSOR, queryOf, readHeaders, readQuery } from "./query.ts";
 import { acceptsEventStream } from "./refusal.ts";

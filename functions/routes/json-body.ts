@@ -43,17 +43,19 @@ export async function readBody(c: Context, maxBytes = SMALL_BODY_BYTES): Promise
   }
 }
 
+/** A page of another origin may send anything else without asking first (Fetch, CORS-safelisted content types), also where nobody has to say who asks. */
+export function sendsJson(c: Context): boolean {
+  return /^application\/json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
+}
+
 /** Names every member that is wrong; nothing of the body is in the error. */
 export function parseJsonBody<Schema extends z.ZodType>(
   c: Context,
   text: string,
   schema: Schema,
 ): z.output<Schema> {
-  // A page of another origin may send anything else without asking first (Fetch, CORS-safelisted content types), also where nobody has to
-  // say who asks.
-  const type = c.req.header("content-type") ?? "";
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw invalid(`content-type ${quote(type)}`, "application/json");
+  if (!sendsJson(c)) {
+    throw invalid(`content-type ${quote(c.req.header("content-type") ?? "")}`, "application/json");
   }
   let value: unknown;
   try {

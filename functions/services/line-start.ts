@@ -3,6 +3,7 @@ import { type Cursor, GENESIS } from "../core/cursor.ts";
 import { LOGS_COMPANY } from "../core/ids.ts";
 import { LOOK_BACK_EVENTS } from "../core/limits.ts";
 import { LOG_LINE_TYPE } from "../core/log-line.ts";
+import { shared } from "../core/shared.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import { type LineFacts, type LineFilter, lineFacts } from "./line-filter.ts";
 
@@ -51,22 +52,15 @@ export function createFindLineStart(log: Pick<EventLog, "tip" | "latest" | "read
 
 function sharedLook(log: Pick<EventLog, "tip" | "latest">, limit: number): () => Promise<Look> {
   let last: (Look & { readonly takenMs: number }) | undefined;
-  let underWay: Promise<Look> | undefined;
 
-  const take = async (): Promise<Look> => {
+  return shared(async () => {
     const tip = await log.tip(LOGS_COMPANY);
     if (last !== undefined && last.tip === tip && performance.now() - last.takenMs < LOOK_MS) return last;
     const newest = await log.latest(LOGS_COMPANY, TYPES, limit);
     const lines = newest.map((entry) => ({ cursor: entry.cursor, ...lineFacts(entry) }));
     last = { tip, lines, takenMs: performance.now() };
     return last;
-  };
-  return () => {
-    underWay ??= take().finally(() => {
-      underWay = undefined;
-    });
-    return underWay;
-  };
+  });
 }
 
 /** Undefined: there are not that many, or nothing is before them. */

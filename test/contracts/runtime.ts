@@ -1,12 +1,9 @@
 /** What every runtime owes whoever runs Millrace on it, beside the HTTP contract: each store it has, ends, limits, clients that leave or stall. */
-import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { parseEvent } from "../../functions/core/event.ts";
@@ -22,11 +19,11 @@ import {
   type ProcessRuntime,
   type RuntimeProcess,
   startRuntime,
+  writePages,
 } from "../support/runtimes.ts";
 import { missing, startRedis, type TestServer } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 
-const PAGES = fileURLToPath(new URL("../../web/build.ts", import.meta.url));
 const BASE = {
   AUTH_MODE: "jwt",
   JWT_SECRET,
@@ -82,9 +79,8 @@ async function startOn(
 export function describeRuntime({ name, runtime }: RuntimeContract): void {
   describe(`Millrace on ${name}`, () => {
     let stack = new AsyncDisposableStack();
-    // `npm run pages`, which the README says to run before the entries: they warn without.
     beforeAll(async () => {
-      if (missingRuntime(runtime) === undefined) await promisify(execFile)(process.execPath, [PAGES]);
+      if (missingRuntime(runtime) === undefined) await writePages();
     });
     beforeEach((context) => {
       const reason = missingRuntime(runtime) ?? missing("redis-server");

@@ -1,10 +1,8 @@
 /** Millrace on each runtime for the HTTP contract: a real process on a real Redis, over RESP or over REST. */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { CHECKS } from "../../bin/conformance/checks/index.ts";
 import { createMint } from "../../bin/conformance/mint.ts";
@@ -17,11 +15,10 @@ import { contractReadings } from "../contracts/http-readings.ts";
 import { startMongoDb } from "../support/mongodb.ts";
 import { start } from "../support/process.ts";
 import { startRedisRest } from "../support/redis-rest.ts";
-import { type ProcessRuntime, startRuntime } from "../support/runtimes.ts";
+import { type ProcessRuntime, startRuntime, writePages } from "../support/runtimes.ts";
 import { startRedis } from "../support/servers.ts";
 import { startWorkerd } from "../support/workerd.ts";
 
-const PAGES = fileURLToPath(new URL("../../web/build.ts", import.meta.url));
 const CLI = fileURLToPath(new URL("../../bin/millrace.ts", import.meta.url));
 const HEARTBEAT_MS = 1_000;
 const JWT_SECRET = "a secret of the tests, long enough for HS256";
@@ -67,7 +64,7 @@ export async function startContractServer(options: ContractServerOptions): Promi
   const server =
     runtime === "workerd"
       ? stack.use(await startWorkerd({ ...(telemetry === "mongodb" ? WITH_MONGODB : {}), vars: env }))
-      : stack.use(await buildPages().then(() => startRuntime(runtime, env)));
+      : stack.use(await writePages().then(() => startRuntime(runtime, env)));
   const mintToken = createMint({ JWT_SECRET });
   const { company, otherCompany } = TARGET_DEFAULTS;
   const owned = stack.move();
@@ -88,13 +85,6 @@ export async function startContractServer(options: ContractServerOptions): Promi
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
-
-/** `npm run pages`, which the README says to run before the entries: once a process. The bundling for workerd does it by itself. */
-function buildPages(): Promise<unknown> {
-  pagesBuilt ??= promisify(execFile)(process.execPath, [PAGES]);
-  return pagesBuilt;
-}
-let pagesBuilt: Promise<unknown> | undefined;
 
 const telemetryOf = ({ runtime, telemetry }: ContractServerOptions): ContractTelemetry =>
   telemetry ?? (runtime === "workerd" ? "none" : "embedded");

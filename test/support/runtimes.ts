@@ -1,10 +1,19 @@
 /** Millrace on a runtime, as a real process: its entry, started as the README says, on a free port. */
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { type RunningProcess, start } from "./process.ts";
 import { waitFor } from "./wait.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** `npm run pages`, which the README says to run before the entries, and without which they warn: once a process. The bundling for workerd does it by itself. */
+export function writePages(): Promise<unknown> {
+  pagesWritten ??= promisify(execFile)(process.execPath, [`${ROOT}web/build.ts`]);
+  return pagesWritten;
+}
+let pagesWritten: Promise<unknown> | undefined;
 
 /** The runtimes that are programs from npm; Deno is given the permissions of deno.json and no others. */
 export type ProcessRuntime = "node" | "deno" | "bun";
