@@ -4,7 +4,7 @@ import { createEventList } from "./event-list.ts";
 import type { ReplayReport } from "./replay-check.ts";
 import { openSession, type Session, type SessionView } from "./session.ts";
 import { createSparkline } from "./sparkline.ts";
-import type { StreamState } from "./stream.ts";
+import type { StreamState } from "./client/stream.ts";
 
 type ViewState = StreamState | { readonly kind: "cut" };
 

@@ -4,7 +4,7 @@
  * are shown in order and marked as what they are.
  */
 import type { HistoryEntry } from "./history.ts";
-import type { StreamEvent } from "./stream.ts";
+import type { StreamEvent } from "./client/stream.ts";
 
 /** An event that came while the check was on. */
 export interface HeldEvent {

@@ -5,7 +5,7 @@
 import { readHistory } from "./history.ts";
 import { createMeter, type Meter } from "./meter.ts";
 import { createReplayCheck, type ReplayCheck, type ReplayReport } from "./replay-check.ts";
-import { connect, type Stream, type StreamEvent, type StreamState } from "./stream.ts";
+import { connect, type Stream, type StreamEvent, type StreamState } from "./client/stream.ts";
 
 /** Missed events compared with the log at most: 40 pages. */
 const MOST_COMPARED = 20_000;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createSseParser, type SseEvent } from "../../web/sse-parser.ts";
+import { createSseParser, type SseEvent } from "../../web/client/sse-parser.ts";
 
 const encoder = new TextEncoder();
 

@@ -9,7 +9,7 @@ import {
   type StreamEvent,
   type StreamGap,
   type StreamState,
-} from "../../web/stream.ts";
+} from "../../web/client/stream.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** A server that says what each test needs: frames a healthy server would not send. */

@@ -82,7 +82,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // Runs on Node and hands its bundles to a route.
   "web/build.ts": ["functions/core", "functions/routes", "web"],
-  web: ["functions/core", "web"],
+  // What other sites bundle: nothing of ours comes along.
+  "web/client": ["web/client"],
+  web: ["functions/core", "web", "web/client"],
 };
 const ZONES = Object.keys(MAY_IMPORT).sort((a, b) => b.length - a.length);
 /** Nothing but tests may import these, and no test an entry. */
