@@ -12,8 +12,7 @@ import { describeAddress } from "../bridge/ibm-mq/connection.ts";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 import { parseCompanyId } from "../functions/core/ids.ts";
 import { maskUrls } from "../functions/core/mask-urls.ts";
-import { isLoopback, type Settings } from "../functions/core/settings.ts";
-import { isEmbedded } from "../functions/runtimes/node/open-store.ts";
+import { isEmbedded, isLoopback, type Settings } from "../functions/core/settings.ts";
 
 /** Read from the working directory when it is there and no other file is named. */
 const DEFAULT_FILE = "bridge.yaml";

@@ -5,8 +5,9 @@ import type { Command } from "commander";
 import { CommanderError } from "commander";
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 import type { Logger } from "../functions/core/logger.ts";
-import { readSettings, type Settings, settingsTable } from "../functions/core/settings.ts";
+import { type Settings, settingsTable } from "../functions/core/settings.ts";
 import { createLogger } from "../functions/runtimes/node/logger.ts";
+import { readSettingsAndFiles, SECRET_SETTINGS } from "../functions/runtimes/node/secret-files.ts";
 import { stopSignal } from "../functions/runtimes/node/stop-signal.ts";
 
 export interface Context {
@@ -20,7 +21,7 @@ export interface Context {
 
 /** The context of a command that runs until it is told to stop. @throws MillraceError `invalid-settings`. */
 export function openContext(): Context {
-  const settings = readSettings(process.env);
+  const settings = readSettingsAndFiles(process.env);
   const logger = createLogger({ level: settings.LOG_LEVEL });
   return { settings, logger, print: (line) => console.log(line), signal: stopSignal() };
 }
@@ -75,6 +76,9 @@ export function helpSettings(command: Command, names: readonly SettingName[]): C
     const shown = fallback === "-" ? "" : ` (default: ${fallback})`;
     return `  ${name.padEnd(width)}  ${meaning}${shown}`;
   });
+  if (rows.some(({ name }) => SECRET_SETTINGS.includes(name as SettingName))) {
+    lines.push("A secret, or a URL with one, may be in a file: NAME_FILE names it.");
+  }
   return command.addHelpText("after", `\nSettings (environment variables):\n${lines.join("\n")}`);
 }
 

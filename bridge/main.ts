@@ -24,6 +24,8 @@ export interface BridgeOptions {
 export interface BridgeSource extends SourceStats, Pick<BrokerSource, "acknowledges"> {
   /** As BrokerSource.lag; asked again while an answer is due, it is the same one. */
   readonly lag?: () => Promise<number | undefined>;
+  /** As BrokerSource.oldestHeld, likewise. */
+  readonly oldestHeld?: NonNullable<BrokerSource["oldestHeld"]>;
 }
 
 export interface Bridge extends AsyncDisposable {
@@ -51,7 +53,11 @@ export function createBridge({ config, log, telemetry, deadLetters, logger }: Br
       return {
         source,
         monitor,
-        more: { acknowledges, ...(source.lag ? { lag: shared(async () => source.lag?.()) } : {}) },
+        more: {
+          acknowledges,
+          ...(source.lag ? { lag: shared(async () => source.lag?.()) } : {}),
+          ...(source.oldestHeld ? { oldestHeld: shared(async () => source.oldestHeld?.()) } : {}),
+        },
       };
     });
   let running: Promise<void>[] = [];

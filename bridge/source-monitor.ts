@@ -2,6 +2,7 @@
 import { describeError, MillraceError } from "../functions/core/errors.ts";
 import type { Logger } from "../functions/core/logger.ts";
 import { maskUrls } from "../functions/core/mask-urls.ts";
+import { classifyReason, DEAD_LETTER_REASONS, type DeadLetterReason } from "./dead-letter-reason.ts";
 
 /** Milliseconds between two warnings about messages that were dropped, or went to the dead letters. */
 const WARNING_EVERY_MS = 10_000;
@@ -26,6 +27,8 @@ export interface SourceStats {
   duplicateReadings: number;
   /** Messages put into the dead letters. */
   deadLettered: number;
+  /** The same by what was wrong with them. */
+  readonly deadLetteredBy: Record<DeadLetterReason, number>;
   /** Messages lost because the broker knows no back-pressure or no acks. */
   dropped: number;
   /** Log lines left out, as their service sends more than it may. */
@@ -74,6 +77,10 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
     readings: 0,
     duplicateReadings: 0,
     deadLettered: 0,
+    deadLetteredBy: Object.fromEntries(DEAD_LETTER_REASONS.map((reason) => [reason, 0])) as Record<
+      DeadLetterReason,
+      number
+    >,
     dropped: 0,
     leftOut: 0,
     retries: 0,
@@ -147,6 +154,7 @@ export function createSourceMonitor(name: string, kind: string, logger: Logger):
     },
     deadLettered(reasons) {
       stats.deadLettered += reasons.length;
+      for (const reason of reasons) stats.deadLetteredBy[classifyReason(reason)]++;
       lettersSinceWarning += reasons.length;
       if (reasons.length === 0 || Date.now() - lettersWarnedAtMs < WARNING_EVERY_MS) return;
       logger.warn(

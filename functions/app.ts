@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { describeError, MillraceError } from "./core/errors.ts";
 import { quote } from "./core/ids.ts";
 import type { Logger } from "./core/logger.ts";
+import { type RefusalReason, refusalOfError } from "./core/refusal-counts.ts";
 import type { Settings } from "./core/settings.ts";
 import type { AccessRules } from "./ports/access-rules.ts";
 import type { EventLog } from "./ports/event-log.ts";
@@ -24,6 +25,7 @@ import { loopbackOnly } from "./routes/loopback-only.ts";
 import { mqRoutes } from "./routes/mq.ts";
 import { openapiRoutes } from "./routes/openapi.ts";
 import { type Asset, pagesRoutes } from "./routes/pages.ts";
+import { pipelineRoutes } from "./routes/pipeline.ts";
 import { type ProbesDeps, probesRoutes } from "./routes/probes.ts";
 import { renewRoutes } from "./routes/renew.ts";
 import { servicesRoutes } from "./routes/services.ts";
@@ -42,6 +44,8 @@ export interface AppDeps {
     | "DEFAULT_PAGE_SIZE"
     | "HEARTBEAT_MS"
     | "IDLE_TIMEOUT_MS"
+    | "REDIS_URL"
+    | "UPSTASH_REDIS_REST_URL"
   >;
   readonly log: EventLog;
   readonly live: Live;
@@ -59,6 +63,8 @@ export interface AppDeps {
   readonly sources?: ProbesDeps["sources"];
   /** The live pages, by URL path. */
   readonly pages: ReadonlyMap<string, Asset>;
+  /** Called of each request that is refused. */
+  readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -72,7 +78,7 @@ const KNOWN_REASONS = 100;
 /** The HTTP side of Millrace, on any runtime: its `fetch(request, env)` answers every request and never rejects. */
 export function createApp(deps: AppDeps): Hono {
   const { settings, logger, pages } = deps;
-  const app = emptyApp(logger);
+  const app = emptyApp(logger, deps.onRefused);
   if (settings.AUTH_MODE === "none") app.use(loopbackOnly());
   if (settings.CORS_ORIGINS.length > 0) app.use(cors(settings.CORS_ORIGINS));
   app.route("/", streamRoutes(deps));
@@ -85,6 +91,7 @@ export function createApp(deps: AppDeps): Hono {
   app.route("/", gpusRoutes(deps));
   app.route("/", graphqlRoutes(deps));
   app.route("/", statsRoutes(deps));
+  app.route("/", pipelineRoutes(deps));
   app.route("/", healthRoutes(deps));
   app.route("/", adminRoutes(deps));
   app.route("/", openapiRoutes());
@@ -102,10 +109,13 @@ export function createProbesApp(deps: ProbesDeps): Hono {
 }
 
 /** One that finds nothing, and answers every error. */
-function emptyApp(logger: Logger): Hono {
+function emptyApp(logger: Logger, onRefused: AppDeps["onRefused"] = () => {}): Hono {
   const app = new Hono();
   const warn = warnRarely(logger);
-  app.onError((error, c) => answerError(error, c, logger, warn));
+  app.onError((error, c) => {
+    onRefused(refusalOfError(error));
+    return answerError(error, c, logger, warn);
+  });
   app.notFound((c) => problem(c, 404, `Cannot find ${quote(c.req.path)}: there is no such route`));
   app.use(async (_c, next) => {
     try {

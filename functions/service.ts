@@ -5,6 +5,7 @@ import { createSessions } from "./access/sessions.ts";
 import { type AppDeps, createApp } from "./app.ts";
 import type { Deflate } from "./core/gzip.ts";
 import type { Logger } from "./core/logger.ts";
+import { countRefusals, type RefusalCounts } from "./core/refusal-counts.ts";
 import type { Settings } from "./core/settings.ts";
 import { type RunningLive, startLive } from "./live/start.ts";
 import type { AccessRules } from "./ports/access-rules.ts";
@@ -26,6 +27,12 @@ export interface ServiceStore {
   readonly telemetry: TelemetryStore;
 }
 
+/** What counts here. */
+export interface MetricsParts extends Pick<RunningLive, "hub" | "counters" | "board"> {
+  /** Requests refused since the start. */
+  readonly refusals: RefusalCounts;
+}
+
 /** Everything stays the caller's to close, after the service. */
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -38,7 +45,7 @@ export interface ServiceOptions {
   /** As of the hub. */
   readonly scheduleTurn?: (run: () => void) => void;
   /** Makes the text of `/metrics` of what is counted here. */
-  readonly createMetrics: (parts: Pick<RunningLive, "hub" | "counters">) => AppDeps["metrics"];
+  readonly createMetrics: (parts: MetricsParts) => AppDeps["metrics"];
   readonly pages: AppDeps["pages"];
   /** The sources of a bridge in this process, as of now. */
   readonly sources?: (() => readonly SourceStatus[]) | undefined;
@@ -61,7 +68,8 @@ export function createService(options: ServiceOptions): Service {
   const instance = crypto.randomUUID();
   const copy = createRulesCopy({ rules: store.rules, logger });
   const sessions = createSessions({ copy, logger });
-  const { live, hub, counters, drain, stop } = startLive({ ...options, ...store, sessions, instance });
+  const refusals = countRefusals();
+  const { live, hub, counters, board, drain, stop } = startLive({ ...options, ...store, sessions, instance });
   const app = createApp({
     settings,
     ...store,
@@ -69,7 +77,8 @@ export function createService(options: ServiceOptions): Service {
     instance,
     gate: createGate({ authenticator, copy, tickets: store.tickets }),
     openEventStream,
-    metrics: createMetrics({ hub, counters }),
+    metrics: createMetrics({ hub, counters, board, refusals: refusals.counts }),
+    onRefused: refusals.add,
     sources,
     pages,
     logger,

@@ -15,7 +15,7 @@ PATH="$PATH:/usr/sbin"
 install_packages() {
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
   missing=""
-  for pair in redis-server:redis-server nats-server:nats-server rabbitmq-server:rabbitmq-server nginx:nginx chromium:chromium gcc:gcc; do
+  for pair in redis-server:redis-server nats-server:nats-server rabbitmq-server:rabbitmq-server nginx:nginx chromium:chromium prometheus:prometheus gcc:gcc; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
   done
   [ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] || missing="$missing libnginx-mod-nchan"

@@ -1,9 +1,10 @@
 /**
  * Bundles the pages in memory: what `web/` holds, minified, under names that carry a hash of the content. Nothing is written, so there
- * is no build step to forget. Takes about 50 ms, once, at the start.
+ * is no build step to forget. Takes about 100 ms, once, at the start.
  *
- * Run as a program it writes them to `dist/`, for runtimes that have no file system to build from: `pages.js` holds what is small,
- * `large-pages.js` the rest, and `static/` the rest once more as files, for Workers' static assets (see wrangler.toml).
+ * Run as a program it writes them to `dist/`, for runtimes that have no file system to build from: `pages.js` holds the pages, `assets.js`
+ * what they load, and `static/` the same once more as files, for Workers' static assets (see wrangler.toml): in the bundle of a Worker
+ * each isolate would parse them before its first answer.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -11,8 +12,16 @@ import { basename, dirname, extname, join } from "node:path";
 import { build, stop } from "esbuild";
 import { type Asset, headersOf } from "../functions/routes/pages.ts";
 
-/** A page is an HTML file here; what its `src` and `href` name here is bundled for it. */
-const PAGES: Readonly<Record<string, string>> = { "/": "index.html", "/swagger/index.html": "swagger.html" };
+/** A page is an HTML file of `pages/`: a whole document, or what is inside the `main` of `kit/layout.html`, after what belongs to the head. */
+const PAGES: Readonly<Record<string, string>> = {
+  "/": "index.html",
+  "/mq": "mq.html",
+  "/events": "events.html",
+  "/services": "services.html",
+  "/gpus": "gpus.html",
+  "/tickets": "tickets.html",
+  "/swagger/index.html": "swagger.html",
+};
 
 /** Files of a package, minified already: they are taken as they are. */
 const PACKAGED: Readonly<Record<string, string>> = {
@@ -23,9 +32,6 @@ const PACKAGED: Readonly<Record<string, string>> = {
 /** Pages whose scripts make HTML from strings. */
 const MAKE_HTML = new Set(["/swagger/index.html"]);
 
-/** Bytes: what is larger has no place in the bundle of a Worker, which each isolate parses before its first answer. */
-const LARGE_BYTES = 100_000;
-
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
@@ -33,16 +39,20 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
 };
 
-/** A reference of a page to a file beside it, not to a URL path, a fragment or another site. */
-const REFERENCE = /\b(src|href)="([\w.-]+\.(?:ts|js|css|svg))"/g;
+/** A reference of a page to a file of `web/` or of a package, not to a URL path, a fragment or another site. */
+const REFERENCE = /\b(src|href)="([\w.-]+(?:\/[\w.-]+)*\.(?:ts|js|css|svg))"/g;
+/** The head of a page's own, in the order of the files. */
+const HEAD = /^<title>(.*)<\/title>\n((?:<(?:link|script) .*\n)*)\n/;
 
 /** URL path to asset. @throws esbuild's BuildFailure when a module does not bundle, an Error when a page names a file that is not there. */
 export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
   const folder = import.meta.dirname;
+  const layout = await readFile(join(folder, "kit/layout.html"), "utf8");
   const pages = await Promise.all(
-    Object.entries(PAGES).map(
-      async ([path, file]) => [path, await readFile(join(folder, file), "utf8")] as const,
-    ),
+    Object.entries(PAGES).map(async ([path, file]) => {
+      const html = await readFile(join(folder, "pages", file), "utf8");
+      return [path, html.startsWith("<!doctype") ? html : layOut(layout, path, html)] as const;
+    }),
   );
   const files = new Set(
     pages.flatMap(([, html]) => [...html.matchAll(REFERENCE)].map((match) => match[2] ?? "")),
@@ -57,6 +67,9 @@ export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
     format: "esm",
     target: "es2022",
     bundle: true,
+    // What several pages share is loaded once.
+    splitting: true,
+    chunkNames: "shared-[hash]",
     minify: true,
     write: false,
     metafile: true,
@@ -101,6 +114,18 @@ export async function buildPages(): Promise<ReadonlyMap<string, Asset>> {
   return assets;
 }
 
+/** The page in the layout, itself marked in the navigation. @throws when it does not begin with its title and what it loads. */
+function layOut(layout: string, path: string, html: string): string {
+  const [head, title, links = ""] = HEAD.exec(html) ?? [];
+  if (head === undefined)
+    throw new Error(`Cannot build page "${path}": expected a <title>, its links, and an empty line`);
+  return layout
+    .replace("<title>Millrace</title>", () => `<title>${title} · Millrace</title>`)
+    .replace("</head>", () => `${links}</head>`)
+    .replace(`<a href="${path}">`, () => `<a href="${path}" aria-current="page">`)
+    .replace("<!--page-->", () => html.slice(head.length));
+}
+
 function readPackaged(): Promise<[string, Buffer][]> {
   return Promise.all(
     Object.entries(PACKAGED).map(
@@ -139,8 +164,7 @@ function headersFile(pages: Pages): string {
 if (import.meta.main) {
   const folder = join(import.meta.dirname, "../dist");
   const pages = [...(await buildPages())];
-  const isLarge = ([, { body }]: (typeof pages)[number]) => body.byteLength > LARGE_BYTES;
-  const large = pages.filter(isLarge);
+  const assets = pages.filter(([, { immutable }]) => immutable);
   const put = async (path: string, content: string | Uint8Array) => {
     await mkdir(dirname(path), { recursive: true });
     // In one step: somebody else may be reading it.
@@ -148,15 +172,15 @@ if (import.meta.main) {
     await writeFile(unfinished, content);
     await rename(unfinished, path);
   };
-  await put(join(folder, "pages.js"), pagesModule(pages.filter((page) => !isLarge(page))));
-  await put(join(folder, "large-pages.js"), pagesModule(large));
+  await put(join(folder, "pages.js"), pagesModule(pages.filter(([, { immutable }]) => !immutable)));
+  await put(join(folder, "assets.js"), pagesModule(assets));
   const files = join(folder, "static");
-  for (const [path, { body }] of large) await put(join(files, path), body);
-  await put(join(files, "_headers"), headersFile(large));
+  for (const [path, { body }] of assets) await put(join(files, path), body);
+  await put(join(files, "_headers"), headersFile(assets));
   // Those of earlier versions; what others are just writing has another ending.
-  const names = new Set(large.map(([path]) => basename(path)));
+  const names = new Set(assets.map(([path]) => basename(path)));
   for (const name of await readdir(join(files, "assets"))) {
-    const isOld = /-[0-9a-f]{8}\.(js|css)$/.test(name) && !names.has(name);
+    const isOld = /-[0-9a-zA-Z]{8}\.(js|css|svg)$/.test(name) && !names.has(name);
     if (isOld) await rm(join(files, "assets", name), { force: true });
   }
 }

@@ -1,6 +1,7 @@
 /** `millrace bridge`: sources to log, with the probes and metrics of it. */
 import type { Command } from "commander";
 import { createBridge } from "../../bridge/main.ts";
+import { startSourceReports } from "../../bridge/report-sources.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { startProbeServer } from "../../functions/runtimes/node/probe-server.ts";
@@ -38,17 +39,26 @@ async function runBridge(
   const warning = loneReadings(settings);
   if (warning !== undefined) logger.warn({}, warning);
   await using store = await openStore({ settings, logger });
-  const { log, telemetry, deadLetters } = store;
+  const { log, telemetry, deadLetters, registry } = store;
   const retentionMs = settings.TELEMETRY_RETENTION_MS;
   using _expiry = startTelemetryExpiry({ telemetry, retentionMs, logger });
   const bridge = createBridge({ config, log, telemetry, deadLetters, logger });
   await using _probes = await startProbeServer({
     ...{ host: settings.HOST, port: settings.BRIDGE_PORT, portSetting: "BRIDGE_PORT" },
-    ...{ log, logger, sources: bridge.stats, isStopping: () => signal.aborted },
+    ...{
+      log,
+      deadLetters,
+      calls: store.calls,
+      logger,
+      sources: bridge.stats,
+      isStopping: () => signal.aborted,
+    },
   });
+  await using reports = new AsyncDisposableStack();
   // Ends before them: while it stores what is in hand they still answer.
   await using _bridge = bridge;
   if (!(await whenUp(store, signal))) return;
+  reports.use(startSourceReports({ bridge, registry, logger }));
   bridge.start();
   logger.info({ sources: names, ...(path === undefined ? {} : { config: path }) }, "Bridge is running");
   await aborted(signal);

@@ -5,13 +5,9 @@ import { createSource } from "../../bridge/registry.ts";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import { maskUrls } from "../../functions/core/mask-urls.ts";
-import {
-  type Environment,
-  readSettings,
-  type Settings,
-  settingsTable,
-} from "../../functions/core/settings.ts";
+import { type Environment, type Settings, settingsTable } from "../../functions/core/settings.ts";
 import { requireAuthentication } from "../../functions/runtimes/node/open-authenticator.ts";
+import { readSettingsAndFiles, SECRET_SETTINGS } from "../../functions/runtimes/node/secret-files.ts";
 import { type BridgeFile, describeSource, loneReadings, readBridgeFile } from "../bridge-file.ts";
 import { helpSettings, type SettingName } from "../context.ts";
 
@@ -24,6 +20,8 @@ interface CheckOptions {
 
 /** By its name, so that a new one is masked too. */
 const isSecret = (name: string) => /(SECRET|PASSWORD|TOKEN)$/.test(name);
+/** Columns a value may take before what comes behind it is no longer aligned for its sake. */
+const MOST_COLUMNS = 60;
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The lines to print when all is well. @throws MillraceError `invalid-settings` naming every problem of both. */
@@ -38,7 +36,7 @@ function check(env: Environment, options: CheckOptions): string[] {
       return undefined;
     }
   };
-  const settings = attempt(() => readSettings(env));
+  const settings = attempt(() => readSettingsAndFiles(env));
   // A setting that is wrong has been said already: here it only counts that it is there.
   const brokers = settings ?? (env as unknown as BrokerSettings);
   const bridge = attempt(() => readBridgeFile(brokers, options.config));
@@ -49,7 +47,7 @@ function check(env: Environment, options: CheckOptions): string[] {
   const [refusal] = problems;
   const lone = loneReadings(settings);
   return [
-    ...(options.print ? effective(settings) : []),
+    ...(options.print ? effective(settings, env) : []),
     "settings: valid",
     ...describeBridge(bridge),
     ...(lone === undefined ? [] : [`note: ${lone}`]),
@@ -57,13 +55,24 @@ function check(env: Environment, options: CheckOptions): string[] {
   ];
 }
 
-function effective(settings: Settings): string[] {
+/** A line a setting, as a shell would take it, and behind it where the value comes from. */
+function effective(settings: Settings, env: Environment): string[] {
   const values = settings as Readonly<Record<string, unknown>>;
-  return settingsTable().map(({ name }) => {
+  const lines = settingsTable().map(({ name }) => {
     const value = values[name];
-    if (value === undefined) return `${name}=`;
-    return `${name}=${isSecret(name) ? "***" : maskUrls(String(value))}`;
+    const shown = value === undefined ? "" : isSecret(name) ? "***" : maskUrls(String(value));
+    return [`${name}=${shown}`, originOf(name, value, env)] as const;
   });
+  const widths = lines.map(([line]) => line.length).filter((width) => width <= MOST_COLUMNS);
+  const width = Math.max(...widths);
+  return lines.map(([line, origin]) => `${line.padEnd(width)}  # ${origin}`);
+}
+
+function originOf(name: string, value: unknown, env: Environment): string {
+  if ((env[name] ?? "") !== "") return "environment";
+  const isInFile = SECRET_SETTINGS.includes(name as SettingName) && (env[`${name}_FILE`] ?? "") !== "";
+  if (isInFile) return `file, by ${name}_FILE`;
+  return value === undefined ? "unset" : "default";
 }
 
 function describeBridge({ path, config }: BridgeFile): string[] {
@@ -84,7 +93,7 @@ export function addCheckCommand(program: Command): void {
     .command("check")
     .description("validate the settings and bridge.yaml, naming every problem at once")
     .option("--config <file>", "sources and rules (default: bridge.yaml here, if there is one)")
-    .option("--print", "show the effective settings, secrets masked")
+    .option("--print", "show the effective settings and where each comes from, secrets masked")
     .action((options: CheckOptions) => {
       for (const line of check(process.env, options)) console.log(line);
     });

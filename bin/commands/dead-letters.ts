@@ -3,8 +3,9 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Replayed, replay } from "../../bridge/replay.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { quote } from "../../functions/core/ids.ts";
+import { isEmbedded } from "../../functions/core/settings.ts";
 import type { DeadLetters, StoredDeadLetter } from "../../functions/ports/dead-letters.ts";
-import { isEmbedded, openStore, type Store } from "../../functions/runtimes/node/open-store.ts";
+import { openStore, type Store } from "../../functions/runtimes/node/open-store.ts";
 import { embeddedSource, readBridgeFile } from "../bridge-file.ts";
 import {
   type Context,

@@ -1,12 +1,19 @@
 /** `millrace doctor`: looks at everything the settings name, as it is now, and says what to do about what is wrong. */
 import { type Command, InvalidArgumentError } from "commander";
 import { MillraceError } from "../../functions/core/errors.ts";
-import { maskUrls } from "../../functions/core/mask-urls.ts";
-import { readSettings, type Settings } from "../../functions/core/settings.ts";
-import { describeSource, readBridgeFile } from "../bridge-file.ts";
-import { helpSettings, SOURCE_SETTINGS, SOURCE_SWITCHES } from "../context.ts";
-import { examine, type Finding } from "../doctor/examine.ts";
-import { settingsProbes } from "../doctor/settings.ts";
+import type { Settings } from "../../functions/core/settings.ts";
+import { readSettingsAndFiles } from "../../functions/runtimes/node/secret-files.ts";
+import { readBridgeFile } from "../bridge-file.ts";
+import {
+  BROKER_SETTINGS,
+  HTTP_SETTINGS,
+  helpSettings,
+  SOURCE_SETTINGS,
+  STORE_SETTINGS,
+  TELEMETRY_SETTINGS,
+} from "../context.ts";
+import { layout } from "../doctor/layout.ts";
+import { examineSettings } from "../doctor/settings.ts";
 import { companyOf } from "../doctor/target.ts";
 import { examineUrl, urlLimitMs } from "../doctor/url.ts";
 
@@ -18,10 +25,8 @@ interface DoctorOptions {
   readonly heartbeatMs?: number;
 }
 
-const LEVELS = { ok: "ok    ", note: "note  ", FAIL: "FAIL  " } as const;
-
 /**
- * Prints one line a finding, and one for all that fail alike. Resolves with whether all is well.
+ * Prints a finding a line, in columns on a terminal, and how many there are of each. Resolves with whether all is well.
  * @param url Of a running server, or of the proxy before it.
  * @throws MillraceError `invalid-settings` before anything is probed.
  */
@@ -34,28 +39,13 @@ async function runDoctor(
   const { sources } = readBridgeFile(settings, options.config).config;
   const { token, company = companyOf(token), heartbeatMs = settings.HEARTBEAT_MS } = options;
   const [own, through] = await Promise.all([
-    Promise.all(settingsProbes(settings, sources).map(examine)),
+    examineSettings(settings, sources),
     url === undefined ? [] : examineUrl({ url, token, company, heartbeatMs, origins: settings.CORS_ORIGINS }),
   ]);
-  const findings = [...own, ...through];
-  for (const { level, what, text } of merged(findings)) print(maskUrls(`${LEVELS[level]}${what}: ${text}`));
-  for (const config of sources.filter(({ enabled }) => !enabled)) {
-    print(`note  source ${describeSource(config)}: off`);
-  }
-  if (sources.length === 0)
-    print(`note  no broker: ${SOURCE_SWITCHES.join(", ")} are unset; npm start brings its own`);
-  return findings.every(({ level }) => level !== "FAIL");
-}
-
-/** What fails alike, at the place of the first: most often one thing is wrong, such as the address that several sources share. */
-function merged(findings: readonly Finding[]): Finding[] {
-  const groups = Map.groupBy(findings, ({ level, what, text }) =>
-    level === "FAIL" ? text : `${what}\n${text}`,
-  );
-  return [...groups.values()].map((group) => ({
-    ...group[0]!,
-    what: group.map(({ what }) => what).join(", "),
-  }));
+  const areas = [...own, { name: `server ${url}`, findings: through }];
+  const columns = process.stdout.isTTY ? process.stdout.columns : undefined;
+  for (const line of layout(areas, columns)) print(line);
+  return areas.every(({ findings }) => findings.every(({ level }) => level !== "FAIL"));
 }
 
 function milliseconds(text: string): number {
@@ -67,7 +57,9 @@ function milliseconds(text: string): number {
 export function addDoctorCommand(program: Command): void {
   const command = program
     .command("doctor")
-    .description("probe what the settings name - store, brokers, keys - and a server through its proxy")
+    .description(
+      "probe what the settings name - machine, keys, store, brokers - and a server through its proxy",
+    )
     .argument("[url]", "a running server as browsers reach it, such as https://events.example.com")
     .option("--config <file>", "sources (default: bridge.yaml here, if there is one)")
     .option("--token <jwt>", "bearer token, where the server wants one (npx millrace token)")
@@ -87,7 +79,9 @@ export function addDoctorCommand(program: Command): void {
           `Cannot probe "${url}": expected an http:// or https:// URL`,
         );
       }
-      const isWell = await runDoctor(readSettings(process.env), url, options, (line) => console.log(line));
+      const isWell = await runDoctor(readSettingsAndFiles(process.env), url, options, (line) =>
+        console.log(line),
+      );
       if (!isWell) process.exitCode = 1;
     });
   command.addHelpText(
@@ -95,14 +89,10 @@ export function addDoctorCommand(program: Command): void {
     `\nWith a URL it waits for a heartbeat of the server: it ends within HEARTBEAT_MS and ${urlLimitMs(10_000) / 1000 - 10} s.`,
   );
   helpSettings(command, [
-    "REDIS_URL",
-    "DATA_DIR",
-    "MONGODB_URI",
-    "MONGODB_DATABASE",
-    "MONGO_COLLECTION",
-    "JWKS_URL",
-    "HEARTBEAT_MS",
-    "CORS_ORIGINS",
+    ...HTTP_SETTINGS,
+    ...BROKER_SETTINGS,
+    ...STORE_SETTINGS,
+    ...TELEMETRY_SETTINGS,
     ...SOURCE_SETTINGS,
   ]);
 }

@@ -4,7 +4,8 @@ import { SignJWT } from "jose";
 import { LONGEST_TOKEN_MS } from "../../functions/core/access-rule.ts";
 import { MillraceError } from "../../functions/core/errors.ts";
 import { parseCompanyId } from "../../functions/core/ids.ts";
-import { readSettings, type Settings } from "../../functions/core/settings.ts";
+import type { Settings } from "../../functions/core/settings.ts";
+import { readSettingsAndFiles } from "../../functions/runtimes/node/secret-files.ts";
 import { helpSettings } from "../context.ts";
 import { collect } from "./produce.ts";
 
@@ -76,7 +77,7 @@ export function addTokenCommand(program: Command): void {
         .default(3_600, "1h"),
     )
     .action(async (options: TokenOptions) => {
-      console.log(await mintToken(readSettings(process.env), options));
+      console.log(await mintToken(readSettingsAndFiles(process.env), options));
     });
   helpSettings(command, ["JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE"]);
 }

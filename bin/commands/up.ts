@@ -4,14 +4,15 @@ import type { BridgeConfig } from "../../bridge/config/config.ts";
 import type { FramedTcpConfig } from "../../bridge/config/framed-tcp.ts";
 import { startBridge } from "../../bridge/main.ts";
 import { produceTo } from "../../bridge/producers/produce-to.ts";
+import { startSourceReports } from "../../bridge/report-sources.ts";
 import { backoffMs, sleep } from "../../functions/core/backoff.ts";
 import { describeError } from "../../functions/core/errors.ts";
 import type { Logger } from "../../functions/core/logger.ts";
-import type { Settings } from "../../functions/core/settings.ts";
+import { isEmbedded, type Settings } from "../../functions/core/settings.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
 import { authority } from "../../functions/runtimes/node/host.ts";
 import { openAuthenticator } from "../../functions/runtimes/node/open-authenticator.ts";
-import { isEmbedded, openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
+import { openStore, whenUp } from "../../functions/runtimes/node/open-store.ts";
 import { startServer } from "../../functions/runtimes/node/server.ts";
 import { aborted } from "../../functions/runtimes/node/stop-signal.ts";
 import { startTelemetryExpiry } from "../../functions/runtimes/node/telemetry-expiry.ts";
@@ -21,6 +22,7 @@ import {
   DEMO_COMPANIES,
   EMBEDDED_SOURCE,
   embeddedSource,
+  loneReadings,
   readBridgeFile,
 } from "../bridge-file.ts";
 import {
@@ -43,7 +45,9 @@ const DEMO = [
   { useCase: "audit", companies: COMPANIES, ratePerSecond: 4 },
   { useCase: "ecom", companies: COMPANIES, ratePerSecond: 2 },
   { useCase: "retail", companies: COMPANIES, ratePerSecond: 2 },
-  { useCase: "telemetry", companies: COMPANIES, ratePerSecond: 4 },
+  { useCase: "telemetry", companies: COMPANIES, ratePerSecond: 12 },
+  // As fast as somebody types.
+  { useCase: "tickets", companies: COMPANIES, ratePerSecond: 0.5 },
   // The operator's own.
   { useCase: "services", companies: [], ratePerSecond: 2 },
 ] as const;
@@ -72,16 +76,23 @@ export async function runUp(
   // Ends in the opposite order: producers, bridge, server, broker, store.
   await using store = await openStore({ settings, logger });
   if (!(await whenUp(store, signal))) return;
-  const { log, telemetry, deadLetters } = store;
+  const { log, telemetry, deadLetters, registry } = store;
   const retentionMs = settings.TELEMETRY_RETENTION_MS;
   using _expiry = startTelemetryExpiry({ telemetry, retentionMs, logger });
-  logger.info({}, `Events are kept ${isEmbedded(settings) ? `in ${settings.DATA_DIR}` : "in Redis"}`);
+  logger.info(
+    {},
+    `Events are kept in ${isEmbedded(settings) ? settings.DATA_DIR : "Redis"}, readings of GPUs in ${settings.MONGODB_URI === undefined ? settings.DATA_DIR : "MongoDB"}`,
+  );
+  const lone = loneReadings(settings);
+  if (lone !== undefined) logger.warn({}, lone);
   await using broker = await openBroker(settings, logger);
   const address = authority(settings.HOST, broker.tcpPort);
   let stats = () => [] as ReturnType<ReturnType<typeof startBridge>["stats"]>;
   await using server = await startServer({ settings, store, pages, logger, sources: () => stats() });
   const config = withEmbedded(file.config, embeddedSource(address, settings));
+  await using reports = new AsyncDisposableStack();
   await using bridge = startBridge({ config, log, telemetry, deadLetters, logger });
+  reports.use(startSourceReports({ bridge, registry, logger }));
   stats = bridge.stats;
   // Before the producers begin, so that this run's first event cannot be missed.
   const tips = await Promise.all(COMPANIES.map((company) => log.tip(company)));
@@ -113,10 +124,11 @@ function startDemo(addr: string, logger: Logger, signal: AbortSignal): AsyncDisp
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   const options = { settings: { BROKER_ADDR: addr }, signal: ended, logger };
-  const running = DEMO.map(async (demo) => {
+  const running = DEMO.map(async (demo, index) => {
+    const pace = demo.useCase === "services" ? undefined : busyByTurns(20_000 + 7_000 * index);
     for (let attempt = 0; !ended.aborted; attempt++) {
       try {
-        await produceTo({ ...options, ...demo });
+        await produceTo({ ...options, ...demo, pace });
       } catch (error) {
         const { useCase } = demo;
         if (!ended.aborted)
@@ -131,6 +143,12 @@ function startDemo(addr: string, logger: Logger, signal: AbortSignal): AsyncDisp
       await Promise.all(running);
     },
   };
+}
+
+/** Busier and quieter by turns, as people are; on average 1. Services have a rhythm of their own. */
+function busyByTurns(periodMs: number): (atMs: number) => number {
+  const wave = (atMs: number, shorter: number) => Math.sin((2 * Math.PI * shorter * atMs) / periodMs);
+  return (atMs) => 1 + 0.4 * wave(atMs, 1) + 0.2 * wave(atMs, 2.7);
 }
 
 /** Resolves when one of the companies' logs has an entry after its tip that went through this process's own bridge, or on abort. */

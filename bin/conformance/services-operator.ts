@@ -16,14 +16,16 @@ type Facts = Readonly<Record<string, unknown>>;
 
 interface Operator {
   open(path: string, lastEventId?: string): Promise<SseStream>;
-  /** What the service says of itself. */
+  /** What the kit's service says of itself. */
   say(status: Facts): Promise<void>;
-  /** Lines of these messages, of the service unless it is another. */
+  /** Lines of these messages, of `service` unless it is another. */
   log(messages: readonly string[], level?: string, service?: string): Promise<void>;
   /** Resolves when the line is in the log, which a publisher need not wait for. @throws Error where it does not come. */
   logged(message: string): Promise<void>;
-  /** A name nobody has. */
+  /** Whose the lines are: a name nobody has. */
   readonly service: string;
+  /** A number that the kit's service has not said yet, nor have the next ten been: what was said before is not this check's. */
+  readonly fresh: number;
 }
 
 /** As who may see services; not run where nobody can be made that. */
@@ -56,28 +58,39 @@ export const asOperator =
         ...(lastEventId === undefined ? {} : { lastEventId }),
       });
     };
-    return run(context, {
+    let hasSaid = false;
+    const say: Operator["say"] = async (status) => {
+      hasSaid = true;
+      await publish(COMPANY.status, "service_status", [{ service: target.service, ...status }]);
+    };
+    const operator: Operator = {
       service,
+      fresh: Math.floor(Math.random() * 1e12),
       open,
+      say,
       async logged(message) {
         const stream = await open(`${LINES}?service=${service}`);
         const came = await stream.until(() => messagesOf(stream).includes(message), context.waitMs);
         stream.close();
         if (!came) throw new Error(`${show(message)} was not shown within ${context.waitMs} ms`);
       },
-      say: (status) => publish(COMPANY.status, "service_status", [{ service, ...status }]),
       log: (messages, level = "info", of = service) =>
         publish(
           COMPANY.lines,
           "log_line",
           messages.map((message) => ({ ts: new Date().toISOString(), level, service: of, message })),
         ),
-    });
+    };
+    try {
+      return await run(context, operator);
+    } finally {
+      if (hasSaid) await say({ state: "stopped" }).catch(() => {});
+    }
   };
 
 export const dataOf = ({ data }: SseEvent) => (parseJson(data) ?? {}) as Facts;
 
-/** What is said of one service, from the snapshot on. */
+/** What is said of the service, from the snapshot on. */
 export function heard({ parsed }: SseStream, service: string): Facts[] {
   return parsed.events.flatMap((event) => {
     const data = dataOf(event);

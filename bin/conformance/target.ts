@@ -29,6 +29,8 @@ export interface Target {
   readonly mintToken: ((company: string, seconds: number) => Promise<string>) | undefined;
   /** Undefined: only what happens on the stream by itself can be looked at. */
   readonly publisher: Publisher | undefined;
+  /** The kit's one service on the operator's board, where it is left stopped: one name a run that goes on at the same time. */
+  readonly service: string;
   /** Undefined: `millrace` when /stream/health answers as PROTOCOL.md says. */
   readonly profile: Profile | undefined;
   /** Longest silence a stream may have, milliseconds: the server's HEARTBEAT_MS. */
@@ -48,6 +50,7 @@ export const TARGET_DEFAULTS = {
   metricsToken: undefined,
   mintToken: undefined,
   publisher: undefined,
+  service: "conformance-kit",
   profile: undefined,
   heartbeatMs: 15_000,
   patienceMs: 20_000,

@@ -1,4 +1,4 @@
-/** Runs a probe within its time and says what came of it in one line. */
+/** Runs a probe within its time and says what came of it. */
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 
 /** Milliseconds one probe may take, unless it says otherwise. */
@@ -13,8 +13,10 @@ export interface Probe {
   readonly next: string;
   /** Milliseconds; default {@link PROBE_MS}. */
   readonly limitMs?: number;
-  /** Rejects with what is wrong. */
-  run(signal: AbortSignal): Promise<Outcome> | Outcome;
+  /** Rejects with what is wrong. One finding or more, the most telling first. */
+  run(
+    signal: AbortSignal,
+  ): Promise<Outcome | readonly [Outcome, ...Outcome[]]> | Outcome | readonly [Outcome, ...Outcome[]];
 }
 
 export interface Finding {
@@ -23,8 +25,19 @@ export interface Finding {
   readonly text: string;
 }
 
+/** The first finding. Never rejects. */
+export async function examine(probe: Probe): Promise<Finding> {
+  const [first] = await examineAll(probe);
+  return first;
+}
+
 /** Never rejects. */
-export async function examine({ what, next, limitMs = PROBE_MS, run }: Probe): Promise<Finding> {
+export async function examineAll({
+  what,
+  next,
+  limitMs = PROBE_MS,
+  run,
+}: Probe): Promise<[Finding, ...Finding[]]> {
   const timeout = Promise.withResolvers<never>();
   const signal = AbortSignal.timeout(limitMs);
   const onLate = () => timeout.reject(new Error(`no answer in ${limitMs / 1000} s`));
@@ -32,20 +45,25 @@ export async function examine({ what, next, limitMs = PROBE_MS, run }: Probe): P
   // The timer of AbortSignal.timeout does not keep the process alive; what is probed may not either.
   const alive = setTimeout(() => {}, limitMs + 100);
   try {
-    return findingOf(what, await Promise.race([run(signal), timeout.promise]));
+    const outcome = await Promise.race([run(signal), timeout.promise]);
+    const [first, ...more] = isSeveral(outcome) ? outcome : [outcome];
+    return [findingOf(what, first!), ...more.map((one) => findingOf(what, one))];
   } catch (error) {
     const isSaid = error instanceof MillraceError && !error.retryable;
     const text = oneLine(describeError(rootOf(error)));
-    return { level: "FAIL", what, text: isSaid ? text : `${text}. Next: ${next}` };
+    return [{ level: "FAIL", what, text: isSaid ? text : `${text}. Next: ${next}` }];
   } finally {
     clearTimeout(alive);
     signal.removeEventListener("abort", onLate);
   }
 }
 
+const isSeveral = (outcome: Outcome | readonly Outcome[]): outcome is readonly Outcome[] =>
+  Array.isArray(outcome);
+
 export function findingOf(what: string, outcome: Outcome): Finding {
   if (typeof outcome === "string") return { level: "ok", what, text: outcome };
-  if ("note" in outcome) return { level: "note", what, text: outcome.note };
+  if ("note" in outcome) return { level: "note", what, text: oneLine(outcome.note) };
   return { level: "FAIL", what, text: `${oneLine(outcome.fault)}. Next: ${outcome.next}` };
 }
 

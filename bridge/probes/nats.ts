@@ -1,15 +1,15 @@
 /** What `millrace doctor` asks of a NATS source: a connection, and the stream where it reads one. It makes nothing. */
-import { jetstreamManager } from "@nats-io/jetstream";
+import { DiscardPolicy, jetstreamManager, StorageType } from "@nats-io/jetstream";
 import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { NatsConfig } from "../config/nats.ts";
 import { closeNats, connectNats } from "../nats-connection.ts";
-import { counted } from "./counted.ts";
+import { BACKLOG, counted, type Probed } from "./counted.ts";
 
 /**
- * Resolves with one line of what was found.
+ * Resolves with what was found.
  * @throws MillraceError naming the server or the stream, what is wrong and what to do.
  */
-export async function probeNats(config: NatsConfig, signal: AbortSignal): Promise<string> {
+export async function probeNats(config: NatsConfig, signal: AbortSignal): Promise<Probed> {
   const connection = await connectNats(config, "millrace doctor", signal);
   if (!connection) {
     const what = `Cannot connect to NATS "${new URL(config.url).host}"`;
@@ -28,7 +28,7 @@ export async function probeNats(config: NatsConfig, signal: AbortSignal): Promis
       );
     if (jetstream !== true) throw refuse("JetStream is off", "it on (nats-server -js)");
     const { streams, consumers } = await jetstreamManager(connection, { checkAPI: false });
-    const { state } = await streams.info(stream).catch((cause: unknown) => {
+    const { state, config: kept } = await streams.info(stream).catch((cause: unknown) => {
       throw refuse(describeError(cause), `it to be there (nats stream add ${stream})`, cause);
     });
     // Missing is well: the bridge makes it.
@@ -36,7 +36,33 @@ export async function probeNats(config: NatsConfig, signal: AbortSignal): Promis
     const waiting = consumer
       ? `consumer "${durable}" has ${consumer.num_pending} waiting and ${consumer.num_ack_pending} unacked`
       : `consumer "${durable}" is not there yet: the bridge makes it when it starts`;
-    return `${answers}, stream "${stream}" holds ${counted(state.messages, "message")}, ${waiting}`;
+    const line = `${answers}, stream "${stream}" holds ${counted(state.messages, "message")}, ${waiting}`;
+    const pending = consumer?.num_pending ?? 0;
+    const limits = [
+      [state.messages, kept.max_msgs, "max_msgs"],
+      [state.bytes, kept.max_bytes, "max_bytes"],
+    ] as const;
+    const notes = [
+      ...(kept.storage === StorageType.Memory
+        ? [
+            `stream "${stream}" is kept in memory: what is in it is lost when the server stops; make it anew with --storage=file`,
+          ]
+        : []),
+      ...limits.flatMap(([now, most, name]) =>
+        most > 0 && now >= 0.9 * most && pending > 0
+          ? [
+              `stream "${stream}" is near its ${name} (${now} of ${most}) with ${pending} unread, and then ${kept.discard === DiscardPolicy.New ? "refuses new messages" : "drops the oldest, read or not"}: raise it (nats stream edit ${stream})`,
+            ]
+          : [],
+      ),
+      ...(consumer !== undefined && pending >= BACKLOG && consumer.num_waiting === 0
+        ? [`${pending} messages wait, and no bridge asks for them: start one (npx millrace bridge)`]
+        : []),
+      ...(consumer?.paused
+        ? [`consumer "${durable}" is paused: nats consumer resume ${stream} ${durable}`]
+        : []),
+    ];
+    return notes.length === 0 ? line : { found: line, notes };
   } finally {
     await closeNats(connection);
   }

@@ -5,17 +5,17 @@ import type { RabbitMqConfig } from "../config/rabbitmq.ts";
 import { closeAmqp, connectAmqp, withChannel } from "../rabbitmq-connection.ts";
 import { amqpError } from "../rabbitmq-errors.ts";
 import { checkQueue, declareQueue } from "../rabbitmq-topology.ts";
-import { counted } from "./counted.ts";
+import { BACKLOG, counted, type Probed } from "./counted.ts";
 
 /** A reply code of AMQP 0-9-1: among others, of an argument that cannot be. */
 const PRECONDITION_FAILED = 406;
 
 /**
- * Resolves with one line of what was found. No message is taken, and so none counts as delivered: see `askInVain`.
+ * Resolves with what was found. No message is taken, and so none counts as delivered: see `askInVain`.
  * @throws MillraceError naming the server or the queue, what is wrong and what to do.
  */
-export async function probeRabbitMq(config: RabbitMqConfig, signal: AbortSignal): Promise<string> {
-  const { url, tls, heartbeatSeconds, queue, declare } = config;
+export async function probeRabbitMq(config: RabbitMqConfig, signal: AbortSignal): Promise<Probed> {
+  const { url, tls, heartbeatSeconds, queue, queueType, declare } = config;
   const connection = await connectAmqp({ url, clientName: "millrace doctor", tls, heartbeatSeconds }, signal);
   if (!connection) {
     const what = `Cannot connect to RabbitMQ "${new URL(url).host}"`;
@@ -38,8 +38,25 @@ export async function probeRabbitMq(config: RabbitMqConfig, signal: AbortSignal)
     // As it is there already nothing is made; what differs is named.
     if (declare) await withChannel(connection, (channel) => declareQueue(channel, config));
     await withChannel(connection, (channel) => checkMayRead(channel, queue));
-    const waiting = counted(found.messageCount, "message");
-    return `${broker}, queue "${queue}" has ${waiting} waiting and ${counted(found.consumerCount, "consumer")}`;
+    const { messageCount, consumerCount } = found;
+    const waiting = counted(messageCount, "message");
+    // Declared as it is: so it is of that type.
+    const type = declare ? `${queueType} ` : "";
+    const line = `${broker}, ${type}queue "${queue}" has ${waiting} waiting and ${counted(consumerCount, "consumer")}`;
+    const dead = await withChannel(connection, (channel) => checkQueue(channel, `${queue}.dead`)).catch(
+      () => undefined,
+    );
+    const notes = [
+      ...(messageCount >= BACKLOG && consumerCount === 0
+        ? [`${waiting} wait, and no bridge reads them: start one (npx millrace bridge)`]
+        : []),
+      ...(dead !== undefined && dead.messageCount > 0
+        ? [
+            `${counted(dead.messageCount, "message")} that the broker gave up on in "${queue}.dead": look why (rabbitmqadmin get), then shovel them back`,
+          ]
+        : []),
+    ];
+    return notes.length === 0 ? line : { found: line, notes };
   } finally {
     await closeAmqp(connection);
   }

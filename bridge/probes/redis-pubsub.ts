@@ -17,7 +17,7 @@ export async function probeRedisPubSub(
   if (!client) throw new MillraceError("unavailable", `${what}: no answer, expected a server that answers`);
   try {
     await subscribeRedis(client, channels, () => {});
-    return `answers, ${channels.join(", ")} may be read (at most once: what is published while no bridge is up is lost)`;
+    return `answers, ${channels.join(", ")} may be read (at most once)`;
   } catch (cause) {
     throw redisError(what, cause);
   } finally {

@@ -5,7 +5,7 @@ import type { Logger } from "../../functions/core/logger.ts";
 import type { BrokerSettings } from "../config/kind.ts";
 import { readCsv } from "./csv.ts";
 import type { Message } from "./message.ts";
-import { produce } from "./produce.ts";
+import { type ProduceOptions, produce } from "./produce.ts";
 import { BROKERS, type BrokerName, USE_CASES, type UseCaseName } from "./use-cases.ts";
 
 /** Bad rows logged one by one; the rest is only counted. */
@@ -26,6 +26,8 @@ export interface ProduceToOptions {
   readonly csvPath?: string | undefined;
   /** Messages a second; `Infinity`: as fast as the broker takes them. */
   readonly ratePerSecond: number;
+  /** As of `produce`. */
+  readonly pace?: ProduceOptions["pace"];
   /** Messages to send; undefined: a generator goes on until the signal aborts, a file to its end. */
   readonly count?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -40,7 +42,7 @@ export interface Produced {
 
 /** @throws MillraceError `invalid-input` for options that cannot be, and as the broker's publisher when it is not there or goes away. */
 export async function produceTo(options: ProduceToOptions): Promise<Produced> {
-  const { settings, ratePerSecond, count, signal, logger } = options;
+  const { settings, ratePerSecond, pace, count, signal, logger } = options;
   if (!(ratePerSecond > 0)) {
     throw invalid(`Cannot produce at rate "${ratePerSecond}": expected messages a second, above 0`);
   }
@@ -52,7 +54,7 @@ export async function produceTo(options: ProduceToOptions): Promise<Produced> {
   const target = await broker.connect(settings, logger);
   let sent: number;
   try {
-    sent = await produce({ messages, send: target.send, ratePerSecond, count, signal });
+    sent = await produce({ messages, send: target.send, ratePerSecond, pace, count, signal });
   } catch (error) {
     // The first error is the one to tell.
     await target.close().catch(() => {});

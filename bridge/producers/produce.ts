@@ -20,6 +20,8 @@ export interface ProduceOptions {
   readonly send: Send;
   /** Above 0; `Infinity`: as fast as they are taken. */
   readonly ratePerSecond: number;
+  /** What the rate is multiplied with at a time of the clock, above 0. Default always 1. */
+  readonly pace?: ((atMs: number) => number) | undefined;
   /** Messages to send; undefined: until there are no more. */
   readonly count?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -34,6 +36,7 @@ export async function produce({
   messages,
   send,
   ratePerSecond,
+  pace = () => 1,
   count = Number.POSITIVE_INFINITY,
   signal,
   clock = { now: () => performance.now(), sleep },
@@ -68,7 +71,7 @@ export async function produce({
       // Made when it is due, not before: it says what time it is.
       const { done, value: message } = await iterator.next();
       if (done || !(await unlessAborted(send(message)))) break;
-      dueMs += intervalMs;
+      dueMs += intervalMs / pace(dueMs);
       sent++;
     }
     return sent;

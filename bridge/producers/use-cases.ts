@@ -16,6 +16,7 @@ import { openRabbitMqPublisher } from "./rabbitmq-publisher.ts";
 import { connectRedisPublisher } from "./redis-publisher.ts";
 import { demoServices } from "./services.ts";
 import type { Target } from "./target.ts";
+import { demoTickets } from "./tickets.ts";
 
 interface UseCase {
   generate(options: GeneratorOptions): Generator<Message, never>;
@@ -41,6 +42,7 @@ export const USE_CASES = {
   metrics: { generate: demoMetrics, broker: "nats" },
   services: { generate: demoServices, broker: "redis", company: OPERATIONS_COMPANY },
   telemetry: { generate: demoTelemetry, broker: "tcp" },
+  tickets: { generate: demoTickets, broker: "tcp" },
 } as const satisfies Record<string, UseCase>;
 export type UseCaseName = keyof typeof USE_CASES;
 

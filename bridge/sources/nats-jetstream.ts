@@ -11,13 +11,14 @@
  * The stream must exist. The consumer is made when it is missing and used as it is when it exists, so that an operator's settings stand.
  */
 import { type Consumer, type ConsumerMessages, type JsMsg, jetstream } from "@nats-io/jetstream";
-import { millis, nanos } from "@nats-io/transport-node";
+import { millis, type NatsConnection, nanos } from "@nats-io/transport-node";
 import { sleep } from "../../functions/core/backoff.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import type { BrokerSource, Decode, Decoded, RawMessage } from "../../functions/ports/broker-source.ts";
 import { batchMessages, createIntake } from "../intake.ts";
 import { closeNats, connectNats, type NatsServer, natsError, rawNatsMessage } from "../nats-connection.ts";
 import { type ConsumerOptions, openConsumer } from "../nats-consumer.ts";
+import { oldestPending } from "../nats-oldest.ts";
 import type { SourceEvents } from "../source-monitor.ts";
 
 /** Milliseconds a request for messages stands. The server sends heartbeats within it, so a dead one is noticed. */
@@ -46,11 +47,13 @@ interface Message {
 export function createNatsJetStreamSource(options: NatsJetStreamOptions): BrokerSource {
   const { name, stream, prefetch, decode, events, logger } = options;
   /** On the connection there is. */
-  let connected: Consumer | undefined;
+  let connected: { readonly consumer: Consumer; readonly connection: NatsConnection } | undefined;
   return {
     name,
     acknowledges: true,
-    lag: async () => (await connected?.info().catch(() => undefined))?.num_pending,
+    lag: async () => (await connected?.consumer.info().catch(() => undefined))?.num_pending,
+    oldestHeld: async () =>
+      connected && (await oldestPending(connected.connection, options).catch(() => undefined)),
     async *deliveries(signal) {
       const connection = await connectNats(options, `millrace ${name}`, signal);
       if (!connection) return;
@@ -108,7 +111,7 @@ export function createNatsJetStreamSource(options: NatsJetStreamOptions): Broker
       try {
         const info = await openConsumer(connection, options, logger);
         const consumer = await jetstream(connection).consumers.get(stream, info.name);
-        connected = consumer;
+        connected = { consumer, connection };
         events.connected();
         const ackWaitMs = millis(info.config.ack_wait ?? nanos(options.ackWaitMs));
         renewal = setInterval(() => {

@@ -73,6 +73,9 @@ export function createRedisDeadLetters({
       const only = streamId(id);
       return parseRows(await redis.command(["XRANGE", KEY, only, only]))[0];
     },
+    async count() {
+      return Number(await redis.command(["XLEN", KEY]));
+    },
     async remove(ids) {
       if (ids.length > 0) await redis.script(REMOVE_SCRIPT, KEYS, ids.map(streamId));
     },

@@ -1,24 +1,32 @@
-/** InstanceRegistry in one Redis hash: a field an instance. Leases run by the clock of Redis, so that instances need not agree on theirs. */
-import type { CompanyId } from "../core/ids.ts";
-import { type InstanceRegistry, type InstanceReport, LEASE_MS } from "../ports/instance-registry.ts";
+/** InstanceRegistry in two Redis hashes: a field an instance, a field a bridge. Leases run by the clock of Redis, so that instances need not agree on theirs. */
+import { type BridgeReport, LOST_MS } from "../core/pipeline.ts";
+import {
+  addReports,
+  type InstanceRegistry,
+  type InstanceReport,
+  LEASE_MS,
+} from "../ports/instance-registry.ts";
 import type { RedisConnection } from "../ports/redis-connection.ts";
 
-const KEY = "millrace:instances";
+const INSTANCES = "millrace:instances";
+const BRIDGES = "millrace:bridges";
 
 const NOW = "local time = redis.call('TIME') local now = time[1] * 1000 + math.floor(time[2] / 1000)";
 
-/** KEYS: hash. ARGV: instance, its connections by company as JSON, lease in ms. The hash goes with its last instance. */
+/** KEYS: hash. ARGV: who, what as the JSON of an object with a member, ms it is kept. The hash goes with its last report. */
 const REPORT = `${NOW}
-redis.call('HSET', KEYS[1], ARGV[1], '{"atMs":' .. string.format('%.0f', now) .. ',"connectionsByCompany":' .. ARGV[2] .. '}')
+redis.call('HSET', KEYS[1], ARGV[1], '{"atMs":' .. string.format('%.0f', now) .. ',' .. string.sub(ARGV[2], 2))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])`;
 
-/** KEYS: hash. ARGV: lease in ms. Returns instance, value, instance, value, …, and removes those whose lease has ended. */
+/** KEYS: hash. ARGV: ms a report is kept. Returns who, age in ms, what, who, …, and removes what is older. */
 const READ = `${NOW}
 local reports = redis.call('HGETALL', KEYS[1])
 local live = {}
 for i = 1, #reports, 2 do
-  if now - (tonumber(string.match(reports[i + 1], '^{"atMs":(%d+)')) or 0) < tonumber(ARGV[1]) then
+  local age = now - (tonumber(string.match(reports[i + 1], '^{"atMs":(%d+)')) or 0)
+  if age < tonumber(ARGV[1]) then
     live[#live + 1] = reports[i]
+    live[#live + 1] = string.format('%.0f', math.max(0, age))
     live[#live + 1] = reports[i + 1]
   else
     redis.call('HDEL', KEYS[1], reports[i])
@@ -26,32 +34,50 @@ for i = 1, #reports, 2 do
 end
 return live`;
 
-/** `leaseMs`: milliseconds a report is believed. Default LEASE_MS. */
+/** `leaseMs`: milliseconds a report of connections is believed. Default LEASE_MS. `lostMs`: milliseconds one of a bridge is kept. Default LOST_MS. */
 export function createRedisInstanceRegistry({
   redis,
   leaseMs = LEASE_MS,
+  lostMs = LOST_MS,
 }: {
   redis: RedisConnection;
   leaseMs?: number;
+  lostMs?: number;
 }): InstanceRegistry {
+  const put = async (key: string, who: string, report: object, keptMs: number) => {
+    await redis.script(REPORT, [key], [who, JSON.stringify(report), String(keptMs)]);
+  };
+  const read = async (key: string, keptMs: number) => {
+    const live = (await redis.script(READ, [key], [String(keptMs)])) as readonly string[];
+    return Array.from({ length: live.length / 3 }, (_, at) => {
+      const [who, age, what] = live.slice(3 * at, 3 * at + 3) as [string, string, string];
+      return { who, ageMs: Number(age), report: JSON.parse(what) as unknown };
+    });
+  };
+  const others = async (except: string) => {
+    const live = await read(INSTANCES, leaseMs);
+    return addReports(live.filter(({ who }) => who !== except).map(({ report }) => report as InstanceReport));
+  };
   return {
-    async report(instance, { connectionsByCompany }) {
-      await redis.script(REPORT, [KEY], [instance, JSON.stringify(connectionsByCompany), String(leaseMs)]);
-    },
+    report: (instance, report) => put(INSTANCES, instance, report, leaseMs),
     async withdraw(instance) {
-      await redis.command(["HDEL", KEY, instance]);
+      await redis.command(["HDEL", INSTANCES, instance]);
     },
-    async connectionsByCompany(except) {
-      const live = (await redis.script(READ, [KEY], [String(leaseMs)])) as readonly string[];
-      const sums = new Map<string, number>();
-      for (let at = 0; at < live.length; at += 2) {
-        if (live[at] === except) continue;
-        const { connectionsByCompany } = JSON.parse(live[at + 1]!) as InstanceReport;
-        for (const [company, connections] of Object.entries(connectionsByCompany)) {
-          sums.set(company, (sums.get(company) ?? 0) + connections);
-        }
-      }
-      return Object.fromEntries(sums) as Record<CompanyId, number>;
+    connectionsByCompany: async (except) => (await others(except)).connectionsByCompany,
+    reportBridge: (bridge, report) => put(BRIDGES, bridge, report, lostMs),
+    async withdrawBridge(bridge) {
+      await redis.command(["HDEL", BRIDGES, bridge]);
+    },
+    async survey(except) {
+      // Pipelined: one round trip.
+      const [connections, bridges] = await Promise.all([others(except), read(BRIDGES, lostMs)]);
+      return {
+        ...connections,
+        bridges: bridges.map(({ who: bridge, ageMs, report }) => {
+          const { upMs, sources } = report as BridgeReport;
+          return { bridge, ageMs, upMs, sources };
+        }),
+      };
     },
   };
 }

@@ -12,10 +12,12 @@
  */
 import type { Db, Filter } from "mongodb";
 import { MillraceError } from "../core/errors.ts";
-import { updateAll, WITHIN } from "../core/mongodb-calls.ts";
-import { isDuplicate, mongoError } from "../core/mongodb-errors.ts";
+import { MANY, WITHIN } from "../core/mongodb-calls.ts";
+import { createMongoCounts } from "../core/mongodb-counts.ts";
+import { mongoError } from "../core/mongodb-errors.ts";
 import { createMongoExpire } from "../core/mongodb-expire.ts";
-import { createRecent } from "../core/recent.ts";
+import { createMongoSilent } from "../core/mongodb-silent.ts";
+import { createMongoWrite } from "../core/mongodb-write.ts";
 import { untilDone } from "../core/shared.ts";
 import { createSlots } from "../core/slots.ts";
 import { hourCounts } from "../core/telemetry-counts.ts";
@@ -23,22 +25,14 @@ import {
   between,
   type CountDocument,
   type GpuDocument,
-  gpuId,
   gpuLabels,
-  gpuUpdates,
   type HourDocument,
-  hourId,
-  isNews,
-  joined,
   LAG_MS,
   METRIC_INDEX,
   ofCompanies,
   READINGS_INDEX,
   type ReadingDocument,
-  readingDocument,
   readingOf,
-  type Sighting,
-  sightingsOf,
   sorted,
 } from "../core/telemetry-documents.ts";
 import { hourOf, planPage } from "../core/telemetry-page.ts";
@@ -53,12 +47,6 @@ export interface MongoTelemetryOptions {
   readonly settleMs?: number;
 }
 
-/** Readings of one command: some ten milliseconds of the server. The driver splits larger ones by bytes. */
-const INSERT_READINGS = 1_000;
-/** A month of hours in one answer. */
-const MANY = { batchSize: 1_000, ...WITHIN } as const;
-/** Commands that insert at the same time: what a process may take of the server, and of its own memory. */
-const MAX_INSERTING = 4;
 /**
  * Commands that update at the same time. They are few and small; several processes of this stay below what hangs FerretDB
  * (core/mongodb-calls.ts), and what one process says of a GPU none of its other commands overwrites there.
@@ -75,10 +63,10 @@ export function createMongoTelemetry({
   const hours = db.collection<HourDocument>(`${collection}.hours`);
   const counts = db.collection<CountDocument>(`${collection}.counts`);
   const where = `MongoDB "${db.databaseName}.${collection}"`;
-  const saidHours = createRecent<true>(settleMs / 6);
-  const saidGpus = createRecent<Sighting>(settleMs / 6);
-  const inserting = createSlots(MAX_INSERTING);
   const updating = createSlots(MAX_UPDATING);
+  const write = createMongoWrite({ metrics, gpus, hours, settleMs, updating });
+  const silentSince = createMongoSilent({ metrics, gpus });
+  const { countByHour, keepCounts, idle } = createMongoCounts({ metrics, counts, updating });
   const expire = createMongoExpire({ metrics, gpus, hours, counts, settleMs });
 
   // After a first connection that failed the driver stays on what it closed (7.9: "Topology is closed") unless it is told to connect; one that was
@@ -115,106 +103,10 @@ export function createMongoTelemetry({
       await counts.createIndex(key);
   });
 
-  /** Says that the hours of these are written to, unless that was said lately. Resolves with the GPUs of those of which it was said. */
-  const sayHours = async (documents: readonly ReadingDocument[]): Promise<ReadonlySet<string>> => {
-    const due = new Map<string, ReadingDocument>();
-    for (const document of documents) {
-      const id = hourId(document);
-      if (saidHours.get(id) === undefined) due.set(id, document);
-    }
-    const at = saidHours.now();
-    const updates = [...due].map(([_id, { companyId, uuid, hour }]) => ({
-      filter: { _id },
-      update: {
-        $currentDate: { written: true as const, touched: true as const },
-        $setOnInsert: { companyId, uuid, hour },
-      },
-      upsert: true,
-    }));
-    await updateAll(hours, updates, updating);
-    for (const id of due.keys()) saidHours.set(id, true, at);
-    return new Set([...due.values()].map(gpuId));
-  };
-
-  /** @param written GPUs of which hours were said: who forgets tells by the GPU whether what it knows of its hours still holds. */
-  const sayGpus = async (seen: readonly Sighting[], written: ReadonlySet<string>) => {
-    const news = seen.filter(
-      (sighting) => written.has(sighting.id) || isNews(sighting, saidGpus.get(sighting.id)),
-    );
-    const at = saidGpus.now();
-    await updateAll(gpus, news.flatMap(gpuUpdates), updating);
-    for (const one of news) saidGpus.set(one.id, joined(one, saidGpus.get(one.id)), at);
-  };
-
-  const insert = async (documents: readonly ReadingDocument[]): Promise<number> => {
-    await sayHours(documents);
-    try {
-      return (await metrics.insertMany([...documents], { ordered: false, ...WITHIN })).insertedCount;
-    } catch (error) {
-      if (isDuplicate(error)) return error.result?.insertedCount ?? 0;
-      throw error;
-    }
-  };
-
   /** No writer that said anything before this time is still at it. */
   const settledTime = async (): Promise<number> => {
     const { localTime } = await db.command({ hello: 1 });
     return (localTime as Date).getTime() - settleMs;
-  };
-
-  /** Readings of the filter in each of the hours. */
-  const countByHour = async (filter: Filter<ReadingDocument>, among: readonly Date[]) => {
-    if (among.length === 0) return new Map<number, number>();
-    const groups = metrics.aggregate<{ _id: Date; n: number }>(
-      [{ $match: { ...filter, hour: { $in: among } } }, { $group: { _id: "$hour", n: { $sum: 1 } } }],
-      WITHIN,
-    );
-    return new Map((await groups.toArray()).map(({ _id, n }) => [_id.getTime(), n]));
-  };
-
-  let keeping: Promise<void> | undefined;
-  /**
-   * Counts are kept so that they need not be made again, which who may only read does. Nobody waits for it, so it is done for one at a time: writers
-   * stand in the same line.
-   */
-  const keepCounts = (kept: readonly CountDocument[]) => {
-    if (keeping !== undefined || kept.length === 0) return;
-    const updates = kept.map(({ _id, ...rest }) => ({
-      filter: { _id },
-      update: { $set: rest },
-      upsert: true,
-    }));
-    keeping = updateAll(counts, updates, updating)
-      .catch(() => {})
-      .finally(() => {
-        keeping = undefined;
-      });
-  };
-
-  /** Of the GPUs that by what was said of them were last seen just before this time, those that were: what was seen since may have been held back. */
-  const silentSince = async (fromMs: number, filter: Filter<GpuDocument>): Promise<string[]> => {
-    const lastSeen = { $gte: new Date(fromMs - LAG_MS), $lt: new Date(fromMs) };
-    const projection = { companyId: 1, uuid: 1 };
-    const near = await gpus.find({ ...filter, lastSeen }, { projection, ...MANY }).toArray();
-    const silent = new Set(near.map(({ _id }) => _id));
-    // What was held back is of no later than this, so few readings are looked at.
-    const untilMs = fromMs + LAG_MS;
-    for (let at = 0; at < near.length; at += MANY.batchSize) {
-      const some = near.slice(at, at + MANY.batchSize);
-      const since = {
-        companyId: { $in: [...new Set(some.map(({ companyId }) => companyId))] },
-        uuid: { $in: some.map(({ uuid }) => uuid) },
-        ...between("hour", hourOf(fromMs), untilMs),
-        ...between("time", fromMs, untilMs),
-      };
-      const _id = { companyId: "$companyId", uuid: "$uuid" };
-      const seen = metrics.aggregate<{ readonly _id: Pick<GpuDocument, "companyId" | "uuid"> }>(
-        [{ $match: since }, { $group: { _id } }],
-        MANY,
-      );
-      for (const gpu of await seen.toArray()) silent.delete(gpuId(gpu._id));
-    }
-    return [...silent];
   };
 
   return {
@@ -222,20 +114,7 @@ export function createMongoTelemetry({
       run("write readings to", async () => {
         if (readings.length === 0) return { stored: 0 };
         await ready();
-        const documents = readings.map(readingDocument);
-        await sayGpus(sightingsOf(readings), await sayHours(documents));
-        const batches = Array.from({ length: Math.ceil(documents.length / INSERT_READINGS) }, (_, n) =>
-          documents.slice(n * INSERT_READINGS, (n + 1) * INSERT_READINGS),
-        );
-        const outcomes = await Promise.allSettled(batches.map((batch) => inserting(() => insert(batch))));
-        // Again, if it took long: nobody may keep a count from before this was all there.
-        await sayHours(documents);
-        let stored = 0;
-        for (const outcome of outcomes) {
-          if (outcome.status === "rejected") throw outcome.reason;
-          stored += outcome.value;
-        }
-        return { stored };
+        return { stored: await write(readings) };
       }),
 
     gpus: ({ companies, fromMs, untilMs, order, offset, limit }) =>
@@ -318,9 +197,7 @@ export function createMongoTelemetry({
         await db.command({ ping: 1 });
       }),
 
-    async [Symbol.asyncDispose]() {
-      await keeping;
-    },
+    [Symbol.asyncDispose]: idle,
   };
 }
 

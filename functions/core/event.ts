@@ -9,6 +9,7 @@ import { MillraceError } from "./errors.ts";
 import { type CompanyId, type EventType, isCompanyId, isEventType, quote } from "./ids.ts";
 import { memberTexts } from "./json-member.ts";
 import { MAX_ATTRIBUTE_CHARS, MAX_DATA_BYTES } from "./limits.ts";
+import { readTimestamp } from "./timestamp.ts";
 
 declare const brand: unique symbol;
 /** A JSON object as text, on one line, that carries `companyId`. */
@@ -44,7 +45,6 @@ export interface EventInput {
   readonly dataText: string;
 }
 
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 /**
  * Types an event may not have: the stream's own notices, and the events an EventSource dispatches by itself (WHATWG HTML 9.2.2), which a
  * listener could not tell from them.
@@ -92,9 +92,9 @@ export function parseEvent(input: EventInput): MillraceEvent {
     : { ...event, subject: parseAttribute("subject", input.subject) };
 }
 
-/** Whether a value is a date and time of RFC 3339. */
+/** Whether a value is a date and time of RFC 3339, and in the calendar: there is no 30 February. */
 export function isTime(value: unknown): value is string {
-  return typeof value === "string" && RFC3339.test(value) && !Number.isNaN(Date.parse(value));
+  return typeof value === "string" && readTimestamp(value) !== undefined;
 }
 
 /** Puts the company into the payload and the payload on one line. A payload that is not an object becomes `{"companyId", "value"}`. */

@@ -5,6 +5,8 @@ import type { Slots } from "./slots.ts";
 
 /** The server gives a command up after this many milliseconds: well under what a reader waits for a writer. */
 export const WITHIN = { maxTimeMS: 20_000 } as const;
+/** A month of hours in one answer. */
+export const MANY = { batchSize: 1_000, ...WITHIN } as const;
 /** Tries of updates that insert where there is nothing, as two processes may at the same time. */
 const UPSERT_TRIES = 5;
 /** FerretDB 1.24 hangs for good once the updates of all commands in flight are 100. */

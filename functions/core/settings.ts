@@ -205,15 +205,24 @@ export type Settings = Readonly<z.output<typeof TABLE>>;
 /** An environment: what `process.env`, `Deno.env.toObject()` and a Worker's bindings have in common. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @throws MillraceError `invalid-settings` naming every variable that is wrong and what is expected; no value, as it may be a secret. */
-export function readSettings(env: Environment): Settings {
+/**
+ * @param found what is wrong with the environment already: it is named with the rest.
+ * @throws MillraceError `invalid-settings` naming every variable that is wrong and what is expected; no value, as it may be a secret.
+ */
+export function readSettings(env: Environment, found: readonly string[] = []): Settings {
   const set = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
   );
   const result = TABLE.safeParse(set);
-  const problems = result.success
-    ? [...authProblems(result.data), ...natsProblems(result.data), ...restProblems(result.data)]
-    : result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const problems = [...found];
+  if (!result.success) {
+    problems.push(...result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
+  } else if (found.length === 0) {
+    // What could not be read would be missed here once more.
+    problems.push(
+      ...[...authProblems(result.data), ...natsProblems(result.data), ...restProblems(result.data)],
+    );
+  }
   if (!result.success || problems.length > 0) {
     throw new MillraceError("invalid-settings", `Cannot use the settings:\n  ${problems.join("\n  ")}`);
   }
@@ -262,6 +271,14 @@ function restProblems(settings: Settings): string[] {
   return token === undefined || REDIS_URL !== undefined
     ? []
     : ["UPSTASH_REDIS_REST_TOKEN: expected UPSTASH_REDIS_REST_URL with it, or REDIS_URL for redis-rest"];
+}
+
+/** Whether these settings keep the store in DATA_DIR: no Redis is named, over RESP or REST. */
+export function isEmbedded({
+  REDIS_URL,
+  UPSTASH_REDIS_REST_URL,
+}: Pick<Settings, "REDIS_URL" | "UPSTASH_REDIS_REST_URL">): boolean {
+  return REDIS_URL === undefined && UPSTASH_REDIS_REST_URL === undefined;
 }
 
 /** Whether only this machine can reach the host. */

@@ -7,8 +7,9 @@ import { PAGE_EVENTS, RETRY_MS, RING_FRAMES } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { EndReason, HubCounters } from "../ports/hub.ts";
+import { addBacklog, appendedAtMs } from "./backlog.ts";
 import { createDelivery } from "./delivery.ts";
-import { frameOf } from "./frame.ts";
+import { type Frame, frameOf } from "./frame.ts";
 import type { Member } from "./member.ts";
 import { createPages, framesOf } from "./pages.ts";
 import { createRing, type Ring } from "./ring.ts";
@@ -41,6 +42,8 @@ export interface Feed {
   sendAway(member: Member, reason: EndReason, farewell?: Uint8Array): void;
   /** Once in a while: opens streams that still wait, forgets pages nobody reads. */
   tick(nowMs: number): void;
+  /** As `addBacklog`, of its members. */
+  addBacklog(total: Parameters<typeof addBacklog>[0]): number | undefined;
 }
 
 export function createFeed(options: FeedOptions): Feed {
@@ -54,6 +57,8 @@ export function createFeed(options: FeedOptions): Feed {
   let isForAll = false;
   /** The furthest anybody who can take bytes has come in the ring. */
   let taken = 0;
+  /** The number in the ring up to which it was observed how long events took. */
+  let observed = 0;
   let turnEnded = Promise.withResolvers<void>();
 
   /** Resolves when a turn has run, or the feed has ended. */
@@ -77,17 +82,29 @@ export function createFeed(options: FeedOptions): Feed {
   });
   const delivery = createDelivery({ members, ring: () => ring, pages, bufferEvents, counters });
 
+  /** Once a turn, however many were given it. A gap bears the time of what was lost. */
+  const observeDelivery = ({ cursor, gap }: Frame) => {
+    if (gap === undefined) counters.deliverySeconds.observe((Date.now() - appendedAtMs(cursor)) / 1000);
+  };
+
   const turns = createTurns(scheduleTurn, () => {
     const wasForAll = isForAll;
     const served = isForAll ? members : waiting;
     const nowMs = Date.now();
     const still = new Set<Member>();
+    const framesBefore = counters.deliveredFrames;
+    let furthest = -1;
     if (isForAll) taken = -1;
     isForAll = false;
     for (const member of served) {
       if (!member.isWritable) continue;
       if (delivery.serve(member, nowMs)) still.add(member);
-      if (member.next > taken) taken = member.next;
+      if (member.next > furthest) furthest = member.next;
+    }
+    if (furthest > taken) taken = furthest;
+    if (furthest > observed) {
+      if (counters.deliveredFrames > framesBefore) observeDelivery(ring!.at(Math.max(observed, ring!.base)));
+      observed = furthest;
     }
     // Where nobody can take anything more the tail has nobody to wait for.
     if (taken < 0 || still.size === 0) taken = ring?.head ?? 0;
@@ -113,6 +130,7 @@ export function createFeed(options: FeedOptions): Feed {
     const grown = createRing(tip);
     ring = grown;
     taken = 0;
+    observed = 0;
     for (const member of members) member.next = -1;
     isForAll = true;
     turns.now();
@@ -187,6 +205,7 @@ export function createFeed(options: FeedOptions): Feed {
       remove(member);
     },
     write: delivery.write,
+    addBacklog: (total) => addBacklog(total, members, ring),
     tick(nowMs) {
       pages.sweep();
       for (const member of members) if (member.isWritable) delivery.open(member, nowMs);

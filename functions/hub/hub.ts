@@ -1,6 +1,7 @@
 /** Hub on one instance's memory: a feed a company, and one timer for everything that goes by time. */
 import { jitter, renewalAt, spread } from "../core/backoff.ts";
 import type { Encoding } from "../core/encoding.ts";
+import { createHistogram } from "../core/histogram.ts";
 import type { CompanyId } from "../core/ids.ts";
 import { RETRY_MS } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
@@ -38,6 +39,8 @@ export function createHub(options: HubOptions): Hub {
     pageReads: 0,
     gaps: { expired: 0, reset: 0, dropped: 0 },
     idleTimeouts: 0,
+    joins: 0,
+    deliverySeconds: createHistogram(),
   };
   let ticker: ReturnType<typeof setInterval> | undefined;
   let isDraining = false;
@@ -87,6 +90,7 @@ export function createHub(options: HubOptions): Hub {
       const feed = feedOf(request.company);
       const member = createMember(request, feed, maxConnectionAgeMs);
       feed.add(member);
+      counters.joins++;
       return {
         leave() {
           if (!member.isGone) feed.remove(member);
@@ -110,6 +114,15 @@ export function createHub(options: HubOptions): Hub {
         isDraining,
         counters,
       };
+    },
+    backlog() {
+      const total = { streams: { current: 0, behind: 0, replaying: 0, stalled: 0 }, undeliveredEvents: 0 };
+      const oldestUnreadMs = new Map<CompanyId, number>();
+      for (const [company, feed] of feeds) {
+        const oldestMs = feed.addBacklog(total);
+        if (oldestMs !== undefined) oldestUnreadMs.set(company, oldestMs);
+      }
+      return { ...total, oldestUnreadMs };
     },
     async drain(periodMs) {
       isDraining = true;

@@ -11,6 +11,7 @@ import type { OpenEventStream } from "../ports/event-stream.ts";
 import type { Hub } from "../ports/hub.ts";
 import type { InstanceRegistry } from "../ports/instance-registry.ts";
 import type { Live } from "../ports/live.ts";
+import type { ServiceBoard } from "../ports/service-board.ts";
 import type { Sessions } from "../ports/sessions.ts";
 import type { OpenWebSocket } from "../ports/web-socket.ts";
 import { createBoard } from "../services/board.ts";
@@ -47,8 +48,9 @@ export interface StartLiveOptions {
 
 export interface RunningLive {
   readonly live: Live;
-  readonly hub: Pick<Hub, "stats">;
+  readonly hub: Pick<Hub, "stats" | "backlog">;
   readonly counters: Pick<Counters, "stats">;
+  readonly board: Pick<ServiceBoard, "stats">;
   /** Sends the clients away over DRAIN_MS; resolves when all are gone. */
   drain(): Promise<void>;
   /** Ends what is left. */
@@ -89,6 +91,7 @@ export function startLive(options: StartLiveOptions): RunningLive {
     live,
     hub,
     counters,
+    board,
     async drain() {
       await Promise.all([hub, counters, board].map((part) => part.drain(settings.DRAIN_MS)));
     },

@@ -64,4 +64,9 @@ export interface BrokerSource {
    * Absent where the broker keeps none. Asked once a scrape.
    */
   lag?(): Promise<number | undefined>;
+  /**
+   * Of the oldest message the broker holds for this source, milliseconds since 1970: when it was published, and when the broker forgets it
+   * for its age (absent: never). Undefined while there is none or that cannot be told. Never throws. Absent where no broker tells cheaply.
+   */
+  oldestHeld?(): Promise<{ readonly atMs: number; readonly lostAtMs?: number } | undefined>;
 }

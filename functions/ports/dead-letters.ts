@@ -34,6 +34,8 @@ export interface DeadLetters {
   list(options: { readonly after?: string; readonly limit: number }): Promise<StoredDeadLetter[]>;
   /** Undefined: there is none of that id, or none any more. */
   get(id: string): Promise<StoredDeadLetter | undefined>;
+  /** How many are kept; of more than a store can count at once, that many. */
+  count(): Promise<number>;
   /** Any that are not there are passed over. */
   remove(ids: readonly string[]): Promise<void>;
 }

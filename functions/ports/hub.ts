@@ -11,6 +11,7 @@
  */
 import type { Cursor } from "../core/cursor.ts";
 import type { Encoding, FrameFormat } from "../core/encoding.ts";
+import type { Histogram } from "../core/histogram.ts";
 import type { CompanyId, EventType } from "../core/ids.ts";
 import type { LogEntry } from "../core/log-entry.ts";
 
@@ -89,6 +90,34 @@ export interface HubCounters {
   gaps: { expired: number; reset: number; dropped: number };
   /** Members closed because nothing could be written to them for IDLE_TIMEOUT_MS. */
   idleTimeouts: number;
+  /** Members that have joined. */
+  joins: number;
+  /**
+   * Seconds from append to sink, of the oldest new event of each turn of a company that brought somebody one. Between two clocks: the
+   * store's and this process's.
+   */
+  readonly deliverySeconds: Histogram;
+}
+
+/** How far members have come, as of now. */
+export interface HubBacklog {
+  /**
+   * Members by how they stand, each in one: it has everything (`current`), will get more with the next turn (`behind`), what it gets next
+   * has to be read from the log (`replaying`), its sink takes nothing now (`stalled`).
+   */
+  readonly streams: {
+    readonly current: number;
+    readonly behind: number;
+    readonly replaying: number;
+    readonly stalled: number;
+  };
+  /** Events in memory that members have still to be given, over all members; some may be filtered out. What is only in the log is not counted. */
+  readonly undeliveredEvents: number;
+  /**
+   * When the oldest event that a member has still to be given was appended, at the earliest, milliseconds since 1970: of one that reads from
+   * the log it is when the last one it was given was, and 0 where it was given none. Companies whose members have everything are not in it.
+   */
+  readonly oldestUnreadMs: ReadonlyMap<CompanyId, number>;
 }
 
 export interface Hub {
@@ -97,6 +126,8 @@ export interface Hub {
   /** Writes the opening frames, then what follows the cursor. Asks nobody: see `refusal`. */
   join(request: JoinRequest): Membership;
   stats(): HubStats;
+  /** Looks at every member. */
+  backlog(): HubBacklog;
   /** Refuses new members and sends the present ones away with a jittered `retry:`, spread over the period. Resolves when all are gone. */
   drain(periodMs: number): Promise<void>;
 }

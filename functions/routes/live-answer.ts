@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { describeError, MillraceError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Principal } from "../core/principal.ts";
+import type { RefusalReason } from "../core/refusal-counts.ts";
 import { REFUSALS, type Refused } from "../core/refusals.ts";
 import type { Settings } from "../core/settings.ts";
 import { EVENT_STREAM_HEADERS } from "../core/sse.ts";
@@ -21,6 +22,8 @@ export interface LiveAnswerDeps {
   readonly live: Pick<Live, "open">;
   /** For refusals, which are streams too. */
   readonly openEventStream: OpenEventStream;
+  /** Called of each refusal that is no error. */
+  readonly onRefused?: ((reason: RefusalReason) => void) | undefined;
   readonly logger: Logger;
 }
 
@@ -40,7 +43,7 @@ export interface LiveAnswer {
 }
 
 export function liveAnswer(deps: LiveAnswerDeps, readWanted: ReadWanted): LiveAnswer {
-  const { settings, gate, live, openEventStream, logger } = deps;
+  const { settings, gate, live, openEventStream, onRefused, logger } = deps;
 
   /** Refuses for now: in a stream where the client reads one, else by status. */
   const refuse = (c: Context, refused: Refused, headers: Headers): Response => {
@@ -66,21 +69,25 @@ export function liveAnswer(deps: LiveAnswerDeps, readWanted: ReadWanted): LiveAn
     c: Context,
     transport: LiveRequest["transport"],
     cors: Headers,
-    refuseFor: (refused: Refused, headers: Headers) => Response,
+    refuseAs: (refused: Refused, headers: Headers) => Response,
   ): Promise<Response> => {
+    const refuseFor = (reason: keyof typeof REFUSALS, headers: Headers) => {
+      onRefused?.(reason);
+      return refuseAs(REFUSALS[reason], headers);
+    };
     const admitted = await unlessAway("Cannot check a token", gate.admit(c.req.raw, "ticket"));
-    if (admitted === undefined) return refuseFor(REFUSALS.unverifiable, cors);
+    if (admitted === undefined) return refuseFor("unverifiable", cors);
     const { principal } = admitted;
     const headers = { ...cors, ...admitted.headers };
     if (transport === "websocket") requireOrigin(c, settings.CORS_ORIGINS);
     const wanted = readWanted(new URL(c.req.url).searchParams, principal, c);
-    if (typeof wanted === "string") return refuseFor(REFUSALS[wanted], headers);
-    if (!settings.STREAMING_ENABLED) return refuseFor(REFUSALS.disabled, headers);
+    if (typeof wanted === "string") return refuseFor(wanted, headers);
+    if (!settings.STREAMING_ENABLED) return refuseFor("disabled", headers);
     const request = { raw: c.req.raw, env: c.env };
     const opening = live.open(request, { ...wanted, transport, principal }, headers);
     const opened = await unlessAway("Cannot open a live answer", opening);
-    if (opened === undefined) return refuseFor(REFUSALS.unreachable, headers);
-    return typeof opened === "string" ? refuseFor(REFUSALS[opened], headers) : opened;
+    if (opened === undefined) return refuseFor("unreachable", headers);
+    return typeof opened === "string" ? refuseFor(opened, headers) : opened;
   };
 
   return {

@@ -12,6 +12,7 @@ import { HISTORY } from "./history.ts";
 import { FEED, FEED_ONCE } from "./mq.ts";
 import { openapiDocument } from "./openapi-document.ts";
 import type { Operation } from "./operation.ts";
+import { PIPELINE } from "./pipeline.ts";
 import { HEALTHZ, METRICS, READY } from "./probes.ts";
 import { RENEW } from "./renew.ts";
 import { STREAM_LOG_LINES, STREAM_SERVICE_STATUS } from "./services.ts";
@@ -59,7 +60,7 @@ const OPERATIONS: readonly Operation[] = [
   ...[STREAM_SERVICE_STATUS, STREAM_LOG_LINES],
   ...[GRAPHQL_GET, GRAPHQL_POST, GRAPHQL_STREAM_GET, GRAPHQL_STREAM_POST],
   ...[TAKE_TICKET, RENEW, READ_FEATURES, CHANGE_FEATURES, REVOKE],
-  ...[HEALTHZ, READY, METRICS, READ_YAML, READ_JSON],
+  ...[PIPELINE, HEALTHZ, READY, METRICS, READ_YAML, READ_JSON],
 ];
 
 const INFO = {

@@ -3,7 +3,7 @@ declare module "*/dist/pages.js" {
   export const pages: ReadonlyMap<string, import("../routes/pages.ts").Asset>;
 }
 
-declare module "*/dist/large-pages.js" {
+declare module "*/dist/assets.js" {
   /** Written by web/build.ts. */
   export const pages: ReadonlyMap<string, import("../routes/pages.ts").Asset>;
 }

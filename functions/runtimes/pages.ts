@@ -6,11 +6,8 @@ import type { Asset } from "../routes/pages.ts";
 /** Empty, and said so, where there are none. */
 export async function loadPages(logger: Logger): Promise<ReadonlyMap<string, Asset>> {
   try {
-    const [small, large] = await Promise.all([
-      import("../../dist/pages.js"),
-      import("../../dist/large-pages.js"),
-    ]);
-    return new Map([...small.pages, ...large.pages]);
+    const [html, assets] = await Promise.all([import("../../dist/pages.js"), import("../../dist/assets.js")]);
+    return new Map([...html.pages, ...assets.pages]);
   } catch (error) {
     logger.warn({ reason: describeError(error) }, "Without the live pages, expected `npm run pages` first");
     return new Map();

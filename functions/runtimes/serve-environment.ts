@@ -1,9 +1,9 @@
 /** What every entry does: serves streams over HTTP from the event log, by the settings of the environment, until it is told to stop. */
 import { describeError, MillraceError } from "../core/errors.ts";
-import { readSettings } from "../core/settings.ts";
 import { createLogger } from "./node/logger.ts";
 import { requireAuthentication } from "./node/open-authenticator.ts";
 import { openStore, whenUp } from "./node/open-store.ts";
+import { readSettingsAndFiles } from "./node/secret-files.ts";
 import { aborted, stopSignal } from "./node/stop-signal.ts";
 import { loadPages } from "./pages.ts";
 import type { WebServerOptions } from "./web-server.ts";
@@ -13,7 +13,7 @@ export async function serveEnvironment(
   startServer: (options: WebServerOptions) => Promise<AsyncDisposable & { readonly url: string }>,
 ): Promise<void> {
   try {
-    const settings = readSettings(process.env);
+    const settings = readSettingsAndFiles(process.env);
     requireAuthentication(settings);
     const logger = createLogger({ level: settings.LOG_LEVEL });
     const signal = stopSignal();

@@ -55,7 +55,8 @@ export async function startWebServer(
     deflate,
     // After every socket that has something to read was read.
     scheduleTurn: (run) => void setImmediate(run),
-    createMetrics: (parts) => createMetrics({ ...parts, log: store.log }),
+    createMetrics: (parts) =>
+      createMetrics({ ...parts, ...store, retentionMs: settings.REPLAY_RETENTION_MS }),
     pages,
     logger,
   });

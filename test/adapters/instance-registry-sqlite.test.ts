@@ -9,15 +9,19 @@ const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 describeInstanceRegistry({
   name: "SQLite",
-  async create({ leaseMs }) {
+  async create({ leaseMs, lostMs }) {
     const stack = new AsyncDisposableStack();
     const folder = mkdtempSync(join(tmpdir(), "millrace-sqlite-"));
     stack.defer(() => rmSync(folder, { recursive: true }));
     const open = () => stack.use(openSqliteDatabase({ folder, logger }));
     return {
-      open: async () => createSqliteInstanceRegistry({ database: open(), leaseMs }),
+      open: async () => createSqliteInstanceRegistry({ database: open(), leaseMs, lostMs }),
       async held() {
-        const row = open().connection.prepare("SELECT count(*) AS held FROM instances").get();
+        const row = open()
+          .connection.prepare(
+            "SELECT (SELECT count(*) FROM instances) + (SELECT count(*) FROM bridges) AS held",
+          )
+          .get();
         return Number(row?.held);
       },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),

@@ -124,8 +124,8 @@ describe("the settings of MongoDB", () => {
     const MONGODB_URI = "mongodb://user:hidden@127.0.0.1:1/?appName=x";
     const { code, stdout } = await cli(["check", "--print"], { MONGODB_URI, AUTH_TOKEN: "hidden" });
     expect(code).toBe(0);
-    expect(stdout).toContain("MONGODB_URI=mongodb://***@127.0.0.1:1/?appName=x\n");
-    expect(stdout).toContain("AUTH_TOKEN=***\n");
+    expect(stdout).toMatch(/^MONGODB_URI=mongodb:\/\/\*\*\*@127\.0\.0\.1:1\/\?appName=x +# environment$/m);
+    expect(stdout).toMatch(/^AUTH_TOKEN=\*\*\* +# environment$/m);
     expect(stdout).not.toContain("hidden");
     for (const command of ["up", "serve", "bridge", "doctor"]) {
       const { stdout: help } = await cli([command, "--help"]);

@@ -16,6 +16,9 @@ import { missing, startNats, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 import { cli, FREE_PORTS, JWT_SECRET, startCli, temporaryFolder } from "./cli.ts";
 
+/** Nobody's. */
+const STRONG_SECRET = "kQ7vR2xN9zLmW4cJ8bTfG5hYp3sDaE6u";
+
 describe("millrace token", () => {
   const key = new TextEncoder().encode(JWT_SECRET);
 
@@ -72,18 +75,31 @@ describe("millrace check", () => {
     expect(stderr).toContain("sources[1]");
   });
 
-  it("--print shows every effective setting, with the secrets masked", async () => {
+  it("--print shows every effective setting and where it is from, with the secrets masked", async () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "mq-password");
+    writeFileSync(file, "hunter5\n");
     const { code, stdout } = await cli(["check", "--print"], {
       JWT_SECRET,
       REDIS_URL: "rediss://user:hunter2@redis.example:6380",
       NATS_URL: "nats://hunter3@nats.example",
       AMQP_URL: "amqps://user:hunter4@rabbit.example/events",
-      ...{ MQ_HOST: "mq.example", MQ_PASSWORD: "hunter5", MQ_TLS_KEY_PASSWORD: "hunter6" },
+      ...{ MQ_HOST: "mq.example", MQ_TLS_KEY_PASSWORD: "hunter6", MQ_PASSWORD_FILE: file },
+      JWT_ISSUER: "https://issuer.example/?api_key=hunter7",
     });
     expect(code).toBe(0);
-    expect(stdout).toContain("PORT=8787\n");
-    expect(stdout).toContain("REDIS_URL=rediss://***@redis.example:6380\n");
-    expect(stdout).toContain("JWT_SECRET=***\n");
+    const shown = stdout.split("\n").map((line) => line.replace(/ +# /, " # "));
+    expect(shown).toEqual(
+      expect.arrayContaining([
+        "PORT=8787 # default",
+        "REDIS_URL=rediss://***@redis.example:6380 # environment",
+        "JWT_SECRET=*** # environment",
+        "JWT_ISSUER=https://issuer.example/?api_key=*** # environment",
+        "MQ_TLS_KEY_PASSWORD=*** # environment",
+        "MQ_PASSWORD=*** # file, by MQ_PASSWORD_FILE",
+        "MQ_CCDT= # unset",
+      ]),
+    );
     expect(stdout).toMatch(/^source nats \(nats nats:\/\/\*\*\*@nats\.example\): at-most-once$/m);
     expect(stdout).toContain(
       "\nsource rabbitmq (rabbitmq amqps://***@rabbit.example/events): at-least-once\n",
@@ -91,7 +107,6 @@ describe("millrace check", () => {
     expect(stdout).toContain(
       "\nsource audit.txn (ibm-mq AUDIT.TXN of QM1 at mq.example(1414)): at-least-once\n",
     );
-    expect(stdout).toContain("\nMQ_PASSWORD=***\n");
     expect(stdout).not.toMatch(/hunter|a secret of/);
     expect(stdout).not.toContain("would refuse");
   });
@@ -137,13 +152,25 @@ describe("millrace doctor", () => {
     const url = await up.ready();
     const port = /"tcpPort":(\d+)/.exec(up.stderr())?.[1];
     const { code, stdout } = await cli(["doctor", url], {
-      HEARTBEAT_MS,
+      ...{ ...FREE_PORTS, PORT: new URL(url).port, HEARTBEAT_MS, DATA_DIR: folder.path },
       REDIS_URL: redis.url,
       NATS_URL: nats.url,
       BROKER_ADDR: `127.0.0.1:${port}`,
+      ...{ JWT_SECRET: STRONG_SECRET, AUTH_TOKEN: STRONG_SECRET, MAX_CONNECTIONS_PER_COMPANY: "100" },
     });
     expect(stdout.trim().split("\n")).toEqual([
-      expect.stringMatching(/^ok {4}Redis \S+: answers, version \d/),
+      expect.stringMatching(/^ok {4}Node\.js: \d.* Asia\/Karachi /),
+      expect.stringMatching(/^ok {4}open files: [\d,]+ at most$/),
+      `ok    ports: Millrace runs on 127.0.0.1:${new URL(url).port}`,
+      "ok    tokens: HS256 with JWT_SECRET; JWT_ISSUER and JWT_AUDIENCE unset",
+      expect.stringMatching(/^ok {4}AUTH_TOKEN: set/),
+      expect.stringMatching(
+        /^ok {4}Redis \S+: answers, version \d\S+, appendonly, noeviction, \S+ [KM]iB used$/,
+      ),
+      expect.stringMatching(/^ok {4}DATA_DIR \S+: writable, holds a log of .*, keeps readings, .* free$/),
+      "ok    log: 0 events of 0 companies, kept for 24 h",
+      "ok    dead letters: none wait",
+      "ok    bridges: none runs (npx millrace bridge; npm start has one)",
       expect.stringMatching(/^ok {4}source nats \(nats \S+\): nats-server \d\S* answers$/),
       expect.stringMatching(/^ok {4}source framed-tcp \(framed-tcp \S+\): answers$/),
       expect.stringMatching(/^ok {4}source redis-pubsub \(redis-pubsub \S+\): answers/),
@@ -156,15 +183,22 @@ describe("millrace doctor", () => {
       expect.stringMatching(/^ok {4}\S+\/ws\/dashboard: connects, ping after 0\.\d s$/),
       `ok    ${url} (cache): not cached`,
       `ok    ${url} (CORS): nothing added to CORS`,
+      "22 ok, 0 notes, 0 failures",
     ]);
     expect(code).toBe(0);
     const { stdout: own } = await cli(["doctor"], { DATA_DIR: folder.path });
-    expect(own).toMatch(/^ok {4}DATA_DIR \S+: writable, holds a log$/m);
+    expect(own).toMatch(
+      /^ok {4}DATA_DIR \S+: writable, holds a log of \S+ MiB, keeps the log and readings, /m,
+    );
+    expect(own).toMatch(/^ok {4}log: \d+ events of \d companies, kept for 24 h$/m);
+    expect(own).toMatch(/^ok {4}bridges: 1 bridge, 1 source up, \S+ events\/s$/m);
+    expect(own).toMatch(/^note {2}AUTH_TOKEN: unset: .*\/api\/v1\/gpus/m);
   });
 
   it("says of each thing that is not there what to do, shows no secret, and exits with 1", async () => {
     const at = `127.0.0.1:${await freePort()}`;
     const { code, stdout } = await cli(["doctor", `http://${at}`], {
+      ...FREE_PORTS,
       REDIS_URL: `redis://:hunter2@${at}`,
       NATS_URL: `nats://hunter2@${at}`,
       AMQP_URL: `amqp://user:hunter2@${at}`,
@@ -172,8 +206,9 @@ describe("millrace doctor", () => {
       JWKS_URL: `http://${at}/keys`,
     });
     expect(code).toBe(1);
-    const lines = stdout.trim().split("\n");
+    const lines = stdout.split("\n").filter((line) => line.startsWith("FAIL"));
     expect(lines).toHaveLength(8);
+    expect(stdout).toMatch(/\n\d ok, \d notes?, 8 failures\n$/);
     for (const line of lines)
       expect(line).toMatch(/^FAIL {2}.*(ECONNREFUSED|connection refused).*\. Next: \S/);
     expect(stdout).not.toContain("hunter2");
@@ -186,6 +221,7 @@ describe("millrace doctor", () => {
     await using gateway = await startRedisRest(redis.url);
     const doctor = async (token: string) => {
       const { code, stdout } = await cli(["doctor"], {
+        ...FREE_PORTS,
         UPSTASH_REDIS_REST_URL: gateway.url,
         UPSTASH_REDIS_REST_TOKEN: token,
       });
@@ -198,7 +234,7 @@ describe("millrace doctor", () => {
     });
     expect(await doctor(gateway.readonlyToken)).toEqual({
       code: 1,
-      stdout: expect.stringMatching(/^FAIL {2}Redis over REST .*NOPERM/m),
+      stdout: expect.stringMatching(/^FAIL {2}Redis over REST .*NOPERM.*Next: put the token that may write/m),
     });
   });
 
@@ -218,8 +254,8 @@ describe("millrace doctor", () => {
     ]
       .map((start) => `source ${start.replace("(", "\\(")} of QM1 ${at}\\)`)
       .join(", ");
-    expect(stdout.trim().split("\n")).toEqual([
-      expect.stringMatching(/^ok {4}DATA_DIR /),
+    const failures = stdout.split("\n").filter((line) => line.startsWith("FAIL"));
+    expect(failures).toEqual([
       expect.stringMatching(/^FAIL {2}source framed-tcp \(framed-tcp \S+\): [^,]*ECONNREFUSED/),
       expect.stringMatching(new RegExp(`^FAIL {2}${named}: Cannot (connect to|use) IBM MQ`)),
     ]);
@@ -239,7 +275,7 @@ describe("millrace doctor", () => {
     const doctor = async () => {
       const env = { DATA_DIR: folder.path, NATS_URL: nats.url };
       const { code, stdout } = await cli(["doctor", "--config", config], env);
-      return { code, lines: stdout.trim().split("\n").slice(1) };
+      return { code, lines: stdout.split("\n").filter((line) => /^\S+ +source /.test(line)) };
     };
     expect(await doctor()).toEqual({
       code: 1,
@@ -341,6 +377,9 @@ describe("maskUrls", () => {
     ["at nats://token@host, nats://host", "at nats://***@host, nats://host"],
     ['{"a":"tcp://host","b":"x@y"}', '{"a":"tcp://host","b":"x@y"}'],
     ["http://host/path@2", "http://host/path@2"],
+    ["https://h/?a=1&api_key=k/1&b=2, done", "https://h/?a=1&api_key=***&b=2, done"],
+    ["amqps://u:p@h/v?password=x#y", "amqps://***@h/v?password=***#y"],
+    ["a=b?c=d&tokens", "a=b?c=d&tokens"],
     ["mongodb://user:p/a@s@a,b:1/db?x", "mongodb://***@a,b:1/db?x"],
     ["mongodb+srv://user:p@a/db, mongodb://a/db", "mongodb+srv://***@a/db, mongodb://a/db"],
   ])("makes %j %j", (text, masked) => {

@@ -1,12 +1,14 @@
 /** What a user installs: the packed package in a folder of its own, under the oldest Node its libraries promise to run on. */
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../bin/cli.ts";
+import { startMillrace } from "../browser/browser.ts";
 import { startRabbitMq, withChannel } from "../support/rabbitmq.ts";
 import { missing, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
@@ -109,6 +111,60 @@ monitor.log.info(5);
 export const code = (error: unknown) => (error instanceof MillraceError ? error.code : result);
 `;
 
+/** In Node too there is a `fetch`. */
+const CLIENT = `
+import { subscribe } from "millrace/client";
+const subscription = subscribe({
+  url: process.env.MILLRACE_URL,
+  companyId: "acme",
+  onEvent({ companyId }) {
+    console.log(process.version, companyId);
+    subscription.close();
+  },
+});
+`;
+
+/** Checked as a user's compiler sees it. */
+const CLIENT_TYPED = `
+import { openStream, type Stream, subscribe, type Subscription, type SubscriptionState } from "millrace/client";
+const subscription: Subscription = subscribe<{ total: number }>({
+  url: new URL("https://events.example.com"),
+  companyId: "acme",
+  types: ["order.created"],
+  getToken: async () => "token",
+  onEvent: ({ data, cursor }) => console.log(data.total.toFixed(2), cursor),
+  onGap: ({ reason }) => console.log(reason),
+  onState(state: SubscriptionState) {
+    if (state.kind === "live") console.log(state.transport, state.shared);
+    else if (state.kind === "refused") console.log(state.status, state.reason);
+  },
+});
+subscription.close();
+export const stream: Stream = openStream("/stream/dashboard", { onMessage: ({ data }) => JSON.parse(data), onState() {} });
+// @ts-expect-error whose events must be said
+subscribe({ url: "", onEvent() {} });
+`;
+
+const REACT = `
+import { createElement } from "react";
+import { renderToString } from "react-dom/server";
+import { useEventStream } from "millrace/react";
+const Events = () => createElement("p", null, String(useEventStream({ companyId: "acme" }).connected));
+console.log(process.version, renderToString(createElement(Events)));
+`;
+
+/** Checked as a user's compiler sees it. */
+const REACT_TYPED = `
+import { type EventStream, useEventStream } from "millrace/react";
+export function useTotal(companyId: string): number {
+  const stream: EventStream<{ total: number }> = useEventStream<{ total: number }>({ companyId, types: ["order.created"] });
+  return stream.connected ? (stream.lastEvent?.data.total ?? 0) : Number.NaN;
+}
+`;
+
+/** Bytes: what a page is ready to load for it. */
+const MOST_CLIENT_BYTES = 6 * 1024;
+
 const NEEDED = [
   ...[
     "amqplib",
@@ -119,6 +175,7 @@ const NEEDED = [
     "redis",
     "@redis",
     "@types/node",
+    ...["react", "react-dom", "scheduler", "@types/react", "csstype"],
   ],
 ];
 
@@ -130,6 +187,10 @@ describe("packed and installed", { timeout: 120_000 }, () => {
     writeFileSync(join(folder.path, "publisher-typed.ts"), PUBLISHER_TYPED);
     writeFileSync(join(folder.path, "services.js"), SERVICES);
     writeFileSync(join(folder.path, "services-typed.ts"), SERVICES_TYPED);
+    writeFileSync(join(folder.path, "client.js"), CLIENT);
+    writeFileSync(join(folder.path, "client-typed.ts"), CLIENT_TYPED);
+    writeFileSync(join(folder.path, "react.js"), REACT);
+    writeFileSync(join(folder.path, "react-typed.ts"), REACT_TYPED);
   }, 120_000);
   afterAll(() => folder[Symbol.dispose]());
 
@@ -197,6 +258,41 @@ describe("packed and installed", { timeout: 120_000 }, () => {
 
     it("has types that a strict compiler takes", async () => {
       expect(await compileStrictly(folder.path, "services-typed.ts")).toBe("");
+    });
+  });
+
+  describe("millrace/client", () => {
+    it(`hears of an event from Node ${OLDEST_NODE}`, async (context) => {
+      const node = await findNode(OLDEST_NODE);
+      if (!node) return context.skip(`no Node ${OLDEST_NODE} on PATH`);
+      await using millrace = await startMillrace();
+      const env = { MILLRACE_URL: millrace.url };
+      const { stdout, stderr } = await run(node, ["client.js"], { cwd: folder.path, env });
+      expect([stdout.slice(0, 3), stdout.slice(-6), stderr]).toEqual([`v${OLDEST_NODE}`, " acme\n", ""]);
+    });
+
+    it(`is under ${MOST_CLIENT_BYTES} bytes compressed, all of it`, () => {
+      const bundle = readFileSync(join(folder.path, "node_modules/millrace/dist/client.js"), "utf8");
+      expect(gzipSync(bundle, { level: 9 }).length).toBeLessThan(MOST_CLIENT_BYTES);
+      expect(bundle).not.toMatch(/\bimport\b/);
+    });
+
+    it("has types that a strict compiler takes", async () => {
+      expect(await compileStrictly(folder.path, "client-typed.ts")).toBe("");
+    });
+  });
+
+  describe("millrace/react", () => {
+    it("renders on a server, with the user's own React", async () => {
+      const { stdout } = await run(process.execPath, ["react.js"], { cwd: folder.path });
+      expect(stdout).toMatch(/<p>false<\/p>\n$/);
+      expect(readFileSync(join(folder.path, "node_modules/millrace/dist/react.js"), "utf8")).toMatch(
+        /from"react";import\{subscribe as \w+\}from"\.\/client\.js"/,
+      );
+    });
+
+    it("has types that a strict compiler takes", async () => {
+      expect(await compileStrictly(folder.path, "react-typed.ts")).toBe("");
     });
   });
 });

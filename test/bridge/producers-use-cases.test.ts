@@ -7,9 +7,10 @@ import { encodeBody, encodeCloudEvent, type Message } from "../../bridge/produce
 import { USE_CASES, type UseCaseName } from "../../bridge/producers/use-cases.ts";
 import { createSourceDecode } from "../../bridge/registry.ts";
 import { mendChannelData } from "../../bridge/service-channels.ts";
-import type { MillraceEvent } from "../../functions/core/event.ts";
-import { LOGS_COMPANY, OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
+import { encodeRecord, type MillraceEvent } from "../../functions/core/event.ts";
+import { type CompanyId, LOGS_COMPANY, OPERATIONS_COMPANY } from "../../functions/core/ids.ts";
 import { parseServiceStatus } from "../../functions/core/service-status.ts";
+import { readTicketEvent, type TicketNews, ticketEvent } from "../../functions/graphql/ticket-events.ts";
 import type { Decode } from "../../functions/ports/broker-source.ts";
 
 const names = Object.keys(USE_CASES) as UseCaseName[];
@@ -56,8 +57,8 @@ describe.each(names)("use case %s", (useCase) => {
     const source = defaultBridgeConfig(settings).sources.find((config) => config.kind === kind)!;
     const decode = createSourceDecode(source);
     for (const message of take(useCase, 500)) {
-      // Telemetry has no broker but the framed-TCP one, whose messages have no subject.
-      const body = useCase === "telemetry" ? encodeCloudEvent(message) : encodeBody(message);
+      // Some have no broker but the framed-TCP one, whose messages have no subject.
+      const body = kind === "framed-tcp" ? encodeCloudEvent(message) : encodeBody(message);
       const { companyId, type, data, time } = eventOf(decode, message.subject, body, message.id);
       expect({ companyId, type, data, time }).toEqual(
         (({ companyId, type, data, time }) => ({ companyId, type, data, time }))(overTcp(message)),
@@ -116,6 +117,48 @@ test("events: about fifty routing keys a publisher takes, each one's type itself
     ]),
   );
   expect(types("events", 5000)).toEqual(new Set(ROUTING_KEYS));
+});
+
+describe("tickets", () => {
+  const messages = take("tickets", 2_000);
+  const news = messages.map((message) => {
+    const { type, source, data } = overTcp(message);
+    const record = encodeRecord(overTcp(message));
+    const read = readTicketEvent(record);
+    if (read === undefined) throw new Error(`no news of a ticket: ${type} of ${source}, ${data}`);
+    return { company: message.companyId!, ...read };
+  });
+
+  test("are events as the mutations of GraphQL store them", () => {
+    for (const [at, { kind, company, ...data }] of news.entries()) {
+      const { id, type, source, subject } = overTcp(messages[at]!);
+      const own = ticketEvent(company as CompanyId, { kind, ...data } as TicketNews, id.split("/")[2]!);
+      expect({ id, type, source, subject }).toEqual(
+        (({ id, type, source, subject }) => ({ id, type, source, subject }))(own),
+      );
+    }
+  });
+
+  test("are few at a time, each created, talked over by two and closed in the end", () => {
+    const open = new Map<string, { company: string; authors: Set<string | null> }>();
+    let closed = 0;
+    for (const one of news) {
+      if (one.kind === "created") {
+        open.set(one.ticket.id, { company: one.company, authors: new Set() });
+      } else if (one.kind === "message") {
+        open.get(one.message.ticketId)!.authors.add(one.message.author);
+        expect(one.message.text).not.toMatch(/#|undefined/);
+      } else if (one.ticket.status === "CLOSED") {
+        expect(open.get(one.ticket.id)!.authors.size).toBe(2);
+        open.delete(one.ticket.id);
+        closed++;
+      }
+      for (const company of ["acme", "globex"]) {
+        expect([...open.values()].filter((ticket) => ticket.company === company).length).toBeLessThan(5);
+      }
+    }
+    expect(closed).toBeGreaterThan(150);
+  });
 });
 
 describe("services", () => {

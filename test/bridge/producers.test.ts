@@ -178,6 +178,17 @@ describe("produce", () => {
     expect(sent).toBe(count);
   });
 
+  test("goes by the pace of the moment", async () => {
+    const clock = createClock();
+    const times: number[] = [];
+    const send = async () => void times.push(clock.at - 1000);
+    // Ten a second for ten seconds, then thirty.
+    const pace = (atMs: number) => (atMs - 1000 < 10_000 ? 1 : 3);
+    await produce({ messages: endless(), send, ratePerSecond: 10, pace, count: 400, clock });
+    expect(times.filter((time) => time < 10_000)).toHaveLength(100);
+    expect(times.filter((time) => time >= 10_000 && time < 20_000).length).toBeCloseTo(300, -1);
+  });
+
   test("makes up for a second of stall at most", async () => {
     const clock = createClock();
     const times: number[] = [];

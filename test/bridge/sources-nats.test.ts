@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, headers, type NatsConnection } from "@nats-io/transport-node";
+import { connect, headers, type NatsConnection, nanos } from "@nats-io/transport-node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createDecode } from "../../bridge/decode.ts";
 import { createNatsCoreSource, type NatsCoreOptions } from "../../bridge/sources/nats-core.ts";
@@ -125,6 +125,32 @@ describe("NATS sources", () => {
     await manager.streams.add({ name, subjects: [subject] });
     return { subject, name, manager, js: jetstream(connection) };
   };
+
+  it("oldestHeld: when the oldest message that waits was published and is forgotten; undefined while none does", async () => {
+    const { subject, name, manager, js } = await addStream();
+    await manager.streams.update(name, { max_age: nanos(3_600_000) });
+    const { source, seen } = stream({ stream: name, prefetch: 2 });
+    expect(await source.oldestHeld!()).toBeUndefined();
+    const { next } = reader(source);
+    const first = next();
+    await waitFor("the consumer", () => seen.connected);
+    expect(await source.oldestHeld!()).toBeUndefined();
+    const startMs = Date.now();
+    // Alone in its batch, and not acked: the next goes into the bridge's hand, and the others wait.
+    await js.publish(subject, body(0));
+    await first;
+    for (let n = 1; n < 5; n++) await js.publish(subject, body(n));
+    await waitFor("three that wait", async () => (await source.lag!()) === 3);
+    const third = await manager.streams.getMessage(name, { seq: 3 });
+    const atMs = third!.time.getTime();
+    expect(await source.oldestHeld!()).toEqual({ atMs, lostAtMs: atMs + 3_600_000 });
+    expect(atMs).toBeGreaterThanOrEqual(startMs);
+    // Of another subject's none is meant, and what is gone is passed over.
+    await manager.streams.update(name, { max_age: 0 });
+    await manager.streams.deleteMessage(name, 3);
+    const fourth = await manager.streams.getMessage(name, { seq: 4 });
+    expect(await source.oldestHeld!()).toEqual({ atMs: fourth!.time.getTime() });
+  });
 
   describe("core", () => {
     it("beyond maxPending the newest messages are dropped, and counted", async () => {

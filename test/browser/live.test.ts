@@ -1,11 +1,23 @@
+import { SignJWT } from "jose";
 import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connectProducer } from "../../bridge/broker/client.ts";
+import { freePort } from "../support/process.ts";
 import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
 import { launchChromium, type Millrace, startMillrace } from "./browser.ts";
+import { lowContrast, overflow, watchComplaints } from "./looks.ts";
 
 const reason = missing("chromium");
+const JWT_SECRET = "a secret of thirty-two characters or more";
+
+function tokenOf(companyId: string): Promise<string> {
+  return new SignJWT({ companyId })
+    .setProtectedHeader({ alg: "HS256" })
+    .setIssuedAt()
+    .setExpirationTime("1h")
+    .sign(new TextEncoder().encode(JWT_SECRET));
+}
 
 describe("page /", () => {
   let browser: Browser;
@@ -16,7 +28,9 @@ describe("page /", () => {
 
   beforeAll(async () => {
     if (reason) return;
-    [browser, millrace] = await Promise.all([launchChromium(), startMillrace()]);
+    // A source that finds no broker, beside the one of the demo.
+    const NATS_URL = `nats://127.0.0.1:${await freePort()}`;
+    [browser, millrace] = await Promise.all([launchChromium(), startMillrace({ NATS_URL })]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -24,15 +38,8 @@ describe("page /", () => {
   });
   beforeEach(async (context) => {
     if (reason) context.skip(reason);
-    complaints = [];
     page = await browser.newPage();
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("console", (message) => {
-      // A server that is away is said by the browser too, as a failed resource.
-      if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) {
-        complaints.push(message.text());
-      }
-    });
+    complaints = watchComplaints(page);
   });
   afterEach(async () => {
     await page?.close();
@@ -56,6 +63,11 @@ describe("page /", () => {
       const found = /^(Replayed|Back).*/.exec(await text("result-text"));
       return found?.[0];
     });
+
+  const card = (name: string): Locator =>
+    page.locator(".source").filter({ has: page.getByRole("heading", { name, exact: true }) });
+  const storedBy = async (name: string): Promise<number> =>
+    Number((await card(name).locator(".stored").textContent())?.replaceAll(",", ""));
 
   /** The tip of the company's log, asked of the server. */
   async function history(companyId: string, after: string): Promise<{ cursor: string }[]> {
@@ -112,8 +124,9 @@ describe("page /", () => {
     expect(await text("state-detail")).toMatch(/^for \d/);
     await waitFor("events to go by", async () => (await history("acme", cursor)).length >= 5);
     expect(await count("received")).toBe(received);
+    expect(await text("connection")).toBe("Cut");
 
-    await page.click("#cut");
+    await page.locator("#cut").press("Enter");
     const outcome = await result();
     const missed = Number(
       /^Replayed ([\d,]+) events? missed in [\d.]+ s: 0 lost, 0 twice\.$/.exec(outcome)?.[1],
@@ -149,7 +162,7 @@ describe("page /", () => {
   test("switching the company shows that one alone", async () => {
     await open("acme");
     await untilReceived(2);
-    await page.getByText("globex", { exact: true }).click();
+    await page.locator("#company").selectOption("globex");
     await waitFor("the other company", async () => (await text("company-name")) === "globex");
     await untilReceived(3);
     await waitFor("its rows", async () => (await rows().count()) >= 3);
@@ -161,8 +174,13 @@ describe("page /", () => {
 
   test("any company by name, by keyboard", async () => {
     await open();
-    await page.getByLabel("Another company").fill("initech");
+    await page.locator("#company").focus();
+    // By its first letter, as in any list: the next after acme. Then the field for it has the focus.
+    await page.keyboard.press("a");
+    await page.getByLabel("Another company").waitFor();
+    await page.keyboard.type("initech");
     await page.keyboard.press("Enter");
+    await waitFor("the other company", async () => (await text("company-name")) === "initech");
     await untilState("Live");
     await produce({ companyId: "initech", type: "desk_updated", stapler: "red" });
     await untilReceived(1);
@@ -198,11 +216,152 @@ describe("page /", () => {
     expect(await text("cut")).toBe("Try again");
   });
 
+  test("fits 360 pixels, and every control has a name", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    await open();
+    await untilReceived(3);
+    await card("embedded").getByText("Up").waitFor();
+    expect(await overflow(page)).toBe(0);
+    const snapshot = await page.locator("body").ariaSnapshot();
+    for (const name of [
+      'combobox "Company"',
+      'button "Cut the connection"',
+      'img "Events in each of the last 60 seconds"',
+      'heading "Pipeline" [level=1]',
+      'heading "Sources" [level=2]',
+      'heading "embedded" [level=3]',
+      'img "Events a second of embedded, over the last minutes',
+      'button "Pause"',
+      'table "Events"',
+    ]) {
+      expect(snapshot).toContain(name);
+    }
+  });
+
+  test.each(["light", "dark"] as const)(
+    "%s: every text can be read, also what is stale",
+    async (colorScheme) => {
+      await page.emulateMedia({ colorScheme });
+      await open();
+      await untilReceived(3);
+      await card("nats").getByText("Down").waitFor();
+      expect(await lowContrast(page)).toEqual([]);
+      await page.route("**/api/pipeline", (route) => route.abort());
+      await page.locator("#pipeline[data-stale=true]").waitFor();
+      expect(await lowContrast(page)).toEqual([]);
+    },
+  );
+
+  describe("pipeline", () => {
+    test("each source with its rate, the log and the connections, and they move", async () => {
+      await open();
+      await card("embedded").getByText("Up").waitFor();
+      await waitFor(
+        "a rate",
+        async () => Number(await card("embedded").locator(".number").textContent()) > 0,
+      );
+      const stored = await storedBy("embedded");
+      await waitFor("more", async () => (await storedBy("embedded")) > stored);
+      await waitFor("the rate of the log", async () => Number(await text("log-number")) > 0);
+      await waitFor("this page", async () => (await count("connections-number")) >= 1);
+      expect(await text("log-facts")).toMatch(/^[\d,]+ events of [\d,]+ companies$/);
+      expect(await text("connections-facts")).toMatch(/^of 1 company · on 1 server$/);
+      expect(await text("as-of")).toMatch(/^as of \d\d:\d\d:\d\d$/);
+    });
+
+    test("a source that is down says why, and what to do", async () => {
+      await open();
+      await card("nats").getByText("Down").waitFor();
+      expect(await card("nats").locator(".why").textContent()).toMatch(
+        /^Cannot connect to NATS .*connection refused.*\. It tries again by itself; npx millrace doctor says more\.$/,
+      );
+    });
+
+    test("a bridge that died, long names, what strangers wrote: said, as text", async () => {
+      const now = new Date().toISOString();
+      const evil = "<img src=x onerror=\"document.title='owned'\">";
+      const source = { kind: "nats", rate: 0, appended: 123_456_789_012, redelivered: 0, lag: 9_876_543_210 };
+      const more = { deadLetters: 7, lastEventAt: now, reportedAt: now, instance: "host-1" };
+      await page.setViewportSize({ width: 360, height: 740 });
+      await page.route("**/api/pipeline", (route) =>
+        route.fulfill({
+          json: {
+            sources: [
+              { ...source, ...more, name: evil.repeat(3), state: "down", reason: evil },
+              { ...source, ...more, name: "x".repeat(64), state: "lost" },
+            ],
+            log: { store: "redis", companies: 12_345, events: 9_999_999_999, rate: 123_456.7, up: true },
+            connections: { total: 1_234_567, activeCompanies: 12_345, instances: 99 },
+            timestamp: now,
+          },
+        }),
+      );
+      await open();
+      const [first, second] = [page.locator(".source").nth(0), page.locator(".source").nth(1)];
+      await second.getByText("Lost").waitFor();
+      expect(await first.locator("h3").textContent()).toBe(evil.repeat(3));
+      expect(await first.locator(".why").textContent()).toContain(evil);
+      expect(await second.locator(".why").textContent()).toMatch(
+        /^Bridge host-1 was last heard of at \d\d:\d\d:\d\d, most likely it is dead\. Start it again/,
+      );
+      expect(await second.locator(".source-body").getAttribute("data-stale")).toBe("true");
+      expect(await second.locator(".lag").textContent()).toBe("9,876,543,210");
+      expect(await page.locator("#pipeline img").count()).toBe(0);
+      expect(await text("log-number")).toBe("123,457");
+      expect(await overflow(page)).toBe(0);
+      expect(await page.title()).toBe("acme · Millrace");
+    });
+
+    test("nothing is asked while the page is hidden, and at once when it is back", async () => {
+      let asked = 0;
+      page.on("request", (request) => {
+        if (request.url().endsWith("/api/pipeline")) asked++;
+      });
+      await open();
+      await waitFor("two looks", () => asked >= 2);
+      const hide = (hidden: boolean) =>
+        page.locator("html").evaluate(({ ownerDocument }, value) => {
+          Object.defineProperty(ownerDocument, "hidden", { value, configurable: true });
+          ownerDocument.dispatchEvent(new Event("visibilitychange"));
+        }, hidden);
+      await hide(true);
+      const before = asked;
+      // The stream goes on: some 13 events a second.
+      await untilReceived((await count("received")) + 40);
+      expect(asked).toBe(before);
+      await hide(false);
+      await waitFor("a look", () => asked > before);
+    });
+
+    test("without the role ops: said, and the company's own numbers", async () => {
+      await using server = await startMillrace({ AUTH_MODE: "jwt", JWT_SECRET });
+      await page.goto(server.url);
+      await page.getByRole("heading", { name: "This server asks who you are" }).waitFor();
+      await page.getByLabel("Token").fill(await tokenOf("acme"));
+      await page.getByRole("button", { name: "Sign in" }).click();
+      await untilState("Live");
+      expect(await page.locator("#sources-note").textContent()).toBe(
+        "Sources are shown to the role ops. Ask with a token of that role; this is acme alone.",
+      );
+      await waitFor("its events", async () => (await count("log-number")) > 0);
+      expect(await text("log-unit")).toBe("events kept");
+      expect(await text("log-facts")).toBe("of acme");
+      await waitFor("its stream", async () => (await count("connections-number")) === 1);
+      expect(await page.locator(".source").count()).toBe(0);
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await page.getByRole("heading", { name: "This server asks who you are" }).waitFor();
+    });
+  });
+
+  // The last: it leaves a dead bridge behind, which is told of for a while.
   test("server away and back: said, and resumed by itself without a loss", async () => {
     await open();
     await untilReceived(3);
     await millrace.stop();
     await untilState("Reconnecting");
+    await waitFor("the pipeline to look stale", () => page.locator("#pipeline[data-stale=true]").isVisible());
+    expect(await text("connection")).toMatch(/^Reconnecting in \d/);
+    expect(await page.locator("#rate").getAttribute("data-stale")).toBe("true");
     // A killed server closes its sockets, and that is how a close-delimited response ends as well.
     expect(await text("state-detail")).toMatch(
       /^in \d.* s: the (stream ended|connection was lost|server cannot be reached)$/,
@@ -214,25 +373,7 @@ describe("page /", () => {
     await untilReceived(received + 2);
     expect(await count("duplicates")).toBe(0);
     expect(await count("gaps")).toBe(0);
-  });
-
-  test("fits 360 pixels, and every control has a name", async () => {
-    await page.setViewportSize({ width: 360, height: 740 });
-    await open();
-    await untilReceived(3);
-    const width = await page.locator("html").evaluate((html) => html.scrollWidth);
-    expect(width).toBeLessThanOrEqual(360);
-    const snapshot = await page.locator("body").ariaSnapshot();
-    for (const name of [
-      'radio "acme" [checked]',
-      'textbox "Another company"',
-      'button "Watch"',
-      'button "Cut the connection"',
-      'img "Events in each of the last 60 seconds"',
-      'button "Pause"',
-      'table "Events"',
-    ]) {
-      expect(snapshot).toContain(name);
-    }
+    await waitFor("the pipeline", () => page.locator("#pipeline[data-stale=false]").isVisible());
+    await waitFor("the badge", async () => (await text("connection")) === "Live");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createMeter, SPAN_SECONDS } from "../../web/meter.ts";
+import { createMeter, SPAN_SECONDS } from "../../web/pages/index/meter.ts";
 
 const START_MS = 1_000_000_000;
 const at = (seconds: number): number => START_MS + seconds * 1000;

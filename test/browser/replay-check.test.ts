@@ -1,6 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
-import type { HistoryEntry } from "../../web/history.ts";
-import { createReplayCheck, type ReplayCheck, type ReplayReport } from "../../web/replay-check.ts";
+import type { HistoryEntry } from "../../web/pages/index/history.ts";
+import {
+  createReplayCheck,
+  type ReplayCheck,
+  type ReplayReport,
+} from "../../web/pages/index/replay-check.ts";
 import { waitFor } from "../support/wait.ts";
 
 const SINCE_MS = 1000;

@@ -2,14 +2,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  connect,
-  reconnectDelayMs,
-  type Stream,
-  type StreamEvent,
-  type StreamGap,
-  type StreamState,
-} from "../../web/client/stream.ts";
+import { connect, type StreamEvent } from "../../web/client/connect.ts";
+import type { StreamGap } from "../../web/client/item.ts";
+import { reconnectDelayMs, type Stream, type StreamState } from "../../web/client/stream.ts";
 import { waitFor } from "../support/wait.ts";
 
 /** A server that says what each test needs: frames a healthy server would not send. */
@@ -138,6 +133,7 @@ describe("connect", () => {
     await waitFor("the refusal", () => kinds().at(-1) === "refused");
     expect(states.at(-1)).toEqual({
       kind: "refused",
+      status,
       reason: status === 204 ? "the server answered 204" : `Not yours (${status})`,
     });
     expect(requests).toHaveLength(1);

@@ -1,6 +1,7 @@
 /** The contract of the InstanceRegistry port (functions/ports/instance-registry.ts), run by every adapter on its real store. */
 import { describe, expect, it } from "vitest";
 import type { CompanyId } from "../../functions/core/ids.ts";
+import type { BridgeReport } from "../../functions/core/pipeline.ts";
 import type { InstanceRegistry } from "../../functions/ports/instance-registry.ts";
 import { waitFor } from "../support/wait.ts";
 
@@ -8,18 +9,29 @@ import { waitFor } from "../support/wait.ts";
 interface InstanceRegistryBackend extends AsyncDisposable {
   /** One more instance on this store. */
   open(): Promise<InstanceRegistry>;
-  /** Reports held, believed or not. */
+  /** Reports held, of instances and of bridges, believed or not. */
   held(): Promise<number>;
 }
 
 export interface InstanceRegistryContract {
   readonly name: string;
-  readonly create: (options: { leaseMs: number }) => Promise<InstanceRegistryBackend>;
+  readonly create: (options: { leaseMs: number; lostMs: number }) => Promise<InstanceRegistryBackend>;
   readonly skip?: string | undefined;
 }
 
 const of = (connectionsByCompany: Record<string, number>) => ({
   connectionsByCompany: connectionsByCompany as Record<CompanyId, number>,
+});
+
+/** A bridge of one source. */
+const bridgeOf = (name: string, appended = 0): BridgeReport => ({
+  upMs: 1_000,
+  sources: [
+    {
+      ...{ name, kind: "nats", state: "down", reason: 'refused "it"\n', rate: 0.1, appended },
+      ...{ redelivered: 0, deadLetters: 2, lag: null, lastEventAt: null },
+    },
+  ],
 });
 
 export function describeInstanceRegistry({ name, create, skip }: InstanceRegistryContract): void {
@@ -35,7 +47,7 @@ export function describeInstanceRegistry({ name, create, skip }: InstanceRegistr
     ) =>
       it(title, async (context) => {
         if (skip !== undefined) context.skip(skip);
-        await using backend = await create({ leaseMs });
+        await using backend = await create({ leaseMs, lostMs: leaseMs });
         await body(await backend.open(), await backend.open(), backend);
       });
 
@@ -76,10 +88,47 @@ export function describeInstanceRegistry({ name, create, skip }: InstanceRegistr
       expect(Object.entries(await other.connectionsByCompany("__proto__"))).toContainEqual(["__proto__", 1]);
     });
 
+    test("counts the instances that hold connections, but one", async (own, other) => {
+      expect(await own.survey("a")).toEqual({ connectionsByCompany: {}, instances: 0, bridges: [] });
+      await own.report("a", of({ acme: 3 }));
+      await other.report("b", of({ acme: 4, initech: 2 }));
+      await other.report("idle", of({ acme: 0 }));
+      expect(await own.survey("a")).toMatchObject({
+        connectionsByCompany: { acme: 4, initech: 2 },
+        instances: 1,
+      });
+      expect(await own.survey("none of them")).toMatchObject({ instances: 2 });
+    });
+
+    test("holds the last report of every bridge, and its age", async (own, other, backend) => {
+      await own.reportBridge("x", bridgeOf("orders"));
+      await own.reportBridge("x", bridgeOf("orders", 7));
+      await other.reportBridge('__proto__"}\n', bridgeOf("audit"));
+      await other.report("x", of({ acme: 1 }));
+      const { bridges, connectionsByCompany } = await other.survey("none");
+      const byName = new Map(bridges.map(({ ageMs, ...held }) => [held.bridge, held]));
+      expect(byName).toEqual(
+        new Map([
+          ["x", { bridge: "x", ...bridgeOf("orders", 7) }],
+          ['__proto__"}\n', { bridge: '__proto__"}\n', ...bridgeOf("audit") }],
+        ]),
+      );
+      expect(connectionsByCompany).toEqual({ acme: 1 });
+      expect(bridges.every(({ ageMs }) => ageMs >= 0 && ageMs < 60_000)).toBe(true);
+      await waitFor("it to grow older", async () =>
+        (await own.survey("none")).bridges.every(({ ageMs }) => ageMs > 5),
+      );
+      await own.withdrawBridge("unknown");
+      await own.withdrawBridge("x");
+      expect((await other.survey("none")).bridges.map(({ bridge }) => bridge)).toEqual(['__proto__"}\n']);
+      expect(await backend.held()).toBe(2);
+    });
+
     test(
       "believes a report no longer than its lease, and keeps none for ever",
       async (own, other, backend) => {
         await own.report("dies", of({ acme: 3 }));
+        await own.reportBridge("dies", bridgeOf("orders"));
         let renewals = 0;
         await waitFor("the lease to end", async () => {
           renewals++;
@@ -90,7 +139,9 @@ export function describeInstanceRegistry({ name, create, skip }: InstanceRegistr
         await waitFor("it to be forgotten", async () => {
           await other.report("lives", of({ acme: 1 }));
           await other.connectionsByCompany("none");
-          return (await backend.held()) === 1;
+          await other.reportBridge("lives", bridgeOf("orders"));
+          const { bridges } = await other.survey("none");
+          return bridges.length === 1 && (await backend.held()) === 2;
         });
       },
       300,

@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/runtimes": [
     ...["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
     ...["functions/service.ts", "functions/app.ts", "functions/runtimes", "functions/runtimes/zlib.ts"],
-    ...["dist/pages.js", "dist/large-pages.js"],
+    ...["dist/pages.js", "dist/assets.js"],
   ],
   "functions/app.ts": ["functions/core", "functions/ports", "functions/adapters", "functions/routes"],
   "functions/entries": [
@@ -75,7 +75,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "functions/runtimes/zlib.ts": ["functions/core"],
   // Written by web/build.ts.
   "dist/pages.js": [],
-  "dist/large-pages.js": [],
+  "dist/assets.js": [],
   bin: [
     ...["functions/core", "functions/ports", "functions/adapters", "functions/routes", "functions/runtimes"],
     ...["functions/app.ts", "bridge", "bridge/registry.ts", "web/build.ts", "bin"],

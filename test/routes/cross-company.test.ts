@@ -57,6 +57,7 @@ const ROUTES: Readonly<Record<string, RouteProbes>> = {
   "/stream/tickets": {},
   "/stream/renew": {},
   "/stream/health": {},
+  "/api/pipeline": {},
   "/healthz": {},
   "/ready": {},
   "/metrics": {},

@@ -211,7 +211,7 @@ describe("GET /metrics", () => {
       received: 10,
       appended: 6,
       duplicates: 2,
-      deadLettered: 1,
+      deadLetteredBy: { company: 1, data: 0 },
       dropped: 3,
       leftOut: 7,
       readings: 8,
@@ -256,7 +256,8 @@ describe("GET /metrics", () => {
           'millrace_source_duplicates_total{source="orders",kind="nats"} 2',
           'millrace_source_readings_total{source="orders",kind="nats"} 8',
           'millrace_source_duplicate_readings_total{source="orders",kind="nats"} 9',
-          'millrace_source_dead_letters_total{source="orders",kind="nats"} 1',
+          'millrace_source_dead_letters_total{source="orders",kind="nats",reason="company"} 1',
+          'millrace_source_dead_letters_total{source="orders",kind="nats",reason="data"} 0',
           'millrace_source_dropped_total{source="orders",kind="nats",reason="lost"} 3',
           'millrace_source_dropped_total{source="orders",kind="nats",reason="flood"} 7',
           'millrace_source_retries_total{source="orders",kind="nats"} 4',
@@ -284,7 +285,10 @@ describe("GET /metrics", () => {
       if (!isUp) throw new MillraceError("unavailable", "away");
       return { companies: 1, totalEvents: 7, eventsByCompany: {} };
     };
-    const metrics = createMetrics({ hub, log: { stats } });
+    const metrics = createMetrics({
+      hub,
+      log: { stats, read: () => Promise.reject(new Error("nobody asks")) },
+    });
     expect((await metrics()).body).toContain("millrace_log_events 7\n");
     isUp = false;
     const { body } = await metrics();
@@ -300,7 +304,7 @@ describe("GET /metrics", () => {
         received: 1,
         appended: 1,
         duplicates: 0,
-        deadLettered: 0,
+        deadLetteredBy: {},
         dropped: 0,
         leftOut: 0,
         readings: 0,

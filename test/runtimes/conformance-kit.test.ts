@@ -44,7 +44,7 @@ const mintInto =
   };
 
 /** What the reference server has nothing of: their defects are planted in Millrace itself (conformance-products.test.ts). */
-const PRODUCTS = ["telemetry", "services", "graphql", "openapi"];
+const PRODUCTS = ["telemetry", "services", "graphql", "openapi", "pipeline"];
 const reference = { name: "the reference server", compresses: false, drains: false, lacks: PRODUCTS };
 describeHttpContract({ ...reference, mode: "open", start: () => startReference() });
 describeHttpContract({ ...reference, mode: "auth", start: () => startReference(withTokens()) });

@@ -1,4 +1,5 @@
 /** The conformance kit on what the reference server has nothing of: each defect, planted in front of Millrace, is found by the check of its rule. */
+import { randomUUID } from "node:crypto";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CHECKS } from "../../bin/conformance/checks/index.ts";
@@ -9,7 +10,7 @@ import { missing } from "../support/servers.ts";
 import { type Asked, type Defect, startTamperingProxy } from "../support/tampering-proxy.ts";
 import { type ContractServer, startContractServer } from "./contract-support.ts";
 
-const AREAS = ["telemetry", "services", "graphql", "openapi"];
+const AREAS = ["telemetry", "services", "graphql", "openapi", "pipeline"];
 const skip = missing("redis-server");
 
 const signOperator = (secret: string) =>
@@ -38,6 +39,8 @@ function describeDefects(name: string, defects: Defects, start: () => Promise<Co
       const session = await prepare({
         ...{ ...server.target, url: proxy.url },
         ...{ profile: "millrace", patienceMs: 2_000 },
+        // Others look at the same server.
+        service: `kit-${randomUUID()}`,
       });
       const { checks, learned } = session;
       const found: string[] = [];

@@ -66,6 +66,19 @@ export type Defects = Readonly<
 
 /** Every defect with the checks that must find it; those of other rules must not blame it unless they are named behind it. */
 export const PRODUCT_DEFECTS: Defects = {
+  "shows the pipeline to anybody": [asToken("/api/pipeline", "operator"), ["pipeline.shape"]],
+  "leaves a member of the pipeline out": [
+    {
+      ask({ url, headers, tokens }) {
+        if (url.pathname === "/api/pipeline" && headers.authorization !== undefined)
+          headers.authorization = `Bearer ${tokens.operator}`;
+      },
+      answer: says("/api/pipeline", (json) => {
+        if (json.log !== undefined) delete json.log.events;
+      }).answer!,
+    },
+    ["pipeline.shape"],
+  ],
   "takes any limit": [
     ignores("/api/v1/gpus", "limit"),
     ["telemetry.bad-parameters"],

@@ -11,7 +11,14 @@ import { waitFor } from "./wait.ts";
 
 /** Undefined when the program can be run; else why not and the command that provides it. */
 export function missing(
-  program: "redis-server" | "nats-server" | "rabbitmq-server" | "nginx" | "chromium" | "openssl",
+  program:
+    | "redis-server"
+    | "nats-server"
+    | "rabbitmq-server"
+    | "nginx"
+    | "chromium"
+    | "openssl"
+    | "prometheus",
 ): string | undefined {
   for (const folder of [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin"]) {
     try {

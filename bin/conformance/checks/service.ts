@@ -1,9 +1,10 @@
 /** The routes beside the stream: stats, health, liveness, metrics; and what they say once clients are gone. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Check, fail, MILLRACE, notRun, pass, verdict } from "../check.ts";
 import type { Context } from "../context.ts";
+import { poll } from "../poll.ts";
 import { show } from "../sse-parser.ts";
 import type { Stream } from "../stream.ts";
+import { errorProblem } from "./status.ts";
 
 const source = "Millrace PROTOCOL, streams (stats and health)";
 const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
@@ -20,6 +21,28 @@ interface Health {
   status?: unknown;
   streaming?: { enabled?: unknown; activeConnections?: unknown; activeCompanies?: unknown };
   timestamp?: unknown;
+}
+
+interface Glance {
+  sources?: unknown;
+  log?: { store?: unknown; companies?: unknown; events?: unknown; rate?: unknown; up?: unknown };
+  connections?: { total?: unknown; activeCompanies?: unknown; instances?: unknown };
+  timestamp?: unknown;
+}
+
+const isRate = (value: unknown) => typeof value === "number" && value >= 0;
+
+function isSource(value: unknown): boolean {
+  const { instance, name, kind, state, lag, lastEventAt, ...rest } = (value ?? {}) as Record<string, unknown>;
+  return (
+    [instance, name, kind].every((text) => typeof text === "string" && text !== "") &&
+    ["starting", "up", "down", "stopped", "lost"].includes(String(state)) &&
+    (lag === null || isCount(lag)) &&
+    (lastEventAt === null || isTime(lastEventAt)) &&
+    [rest.appended, rest.redelivered, rest.deadLetters].every(isCount) &&
+    isRate(rest.rate) &&
+    isTime(rest.reportedAt)
+  );
 }
 
 /** What is wrong with a health answer, undefined when nothing is: how a Millrace server is recognised. */
@@ -40,16 +63,6 @@ async function connections(context: Context): Promise<{ company: number; total: 
   const { connections: open } = (answer.json ?? {}) as Stats;
   const byCompany = (open?.connectionsByCompany ?? {}) as Record<string, unknown>;
   return { company: Number(byCompany[context.target.company] ?? 0), total: Number(open?.totalConnections) };
-}
-
-/** Asks until the answer satisfies, for at most `timeoutMs`; returns the last answer. */
-async function poll<T>(probe: () => Promise<T>, good: (value: T) => boolean, timeoutMs: number): Promise<T> {
-  const endMs = performance.now() + timeoutMs;
-  for (;;) {
-    const value = await probe();
-    if (good(value) || performance.now() > endMs) return value;
-    await sleep(50);
-  }
 }
 
 export const serviceChecks: readonly Check[] = [
@@ -123,6 +136,46 @@ export const serviceChecks: readonly Check[] = [
       return good
         ? pass(show(answer.text))
         : fail(`the body ${answer.text.slice(0, 300)} lacks a member or has another shape`);
+    },
+  },
+  {
+    id: "pipeline.shape",
+    area: "pipeline",
+    title: "/api/pipeline says how sources, log and connections are, to the role ops alone",
+    source: "Millrace PROTOCOL, other routes",
+    levels: MILLRACE,
+    needs: ["stream"],
+    async run(context) {
+      const { token } = context.target;
+      const unseen = await context.askRoute("/api/pipeline", { token: null });
+      // Where nobody is asked there is no token.
+      const problem = token === undefined ? undefined : errorProblem(unseen, 401);
+      if (problem) return fail(`without a token: ${problem}`);
+      const refused = await context.askRoute("/api/pipeline");
+      if (refused.status === 403)
+        return verdict(errorProblem(refused, 403), "403 without the role ops, 401 without a token");
+      await context.open();
+      // Of another instance, and at most a second old.
+      const answer = await poll(
+        () => context.askRoute("/api/pipeline"),
+        ({ json }) => Number((json as Glance | undefined)?.connections?.total) > 0,
+        context.waitMs,
+      );
+      if (answer.status !== 200) return fail(`status ${answer.status}, expected 200`);
+      const { sources, log, connections: open, timestamp } = (answer.json ?? {}) as Glance;
+      const good =
+        Array.isArray(sources) &&
+        sources.every(isSource) &&
+        ["redis", "embedded"].includes(String(log?.store)) &&
+        [log?.companies, log?.events, open?.activeCompanies, open?.instances].every(isCount) &&
+        [log?.rate].every(isRate) &&
+        log?.up === true &&
+        isCount(open?.total) &&
+        open.total > 0 &&
+        isTime(timestamp);
+      return good
+        ? pass(show(answer.text))
+        : fail(`the body ${answer.text.slice(0, 300)} lacks a member or has another shape, or no connection`);
     },
   },
   {

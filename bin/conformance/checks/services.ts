@@ -40,37 +40,39 @@ export const servicesChecks: readonly Check[] = [
     ...rule,
     id: "services.snapshot",
     title: "The status stream begins with a snapshot of the services as they are, also of one nobody watched",
-    run: asOperator(async (context, { service, say, open }) => {
-      await say({ state: "idle", queueSize: 3, interval: 60 });
+    run: asOperator(async (context, { fresh, say, open }) => {
+      await say({ state: "idle", queueSize: 3, interval: 60, processed: fresh });
       const stream = await open(STATUS);
-      await stream.until(() => heard(stream, service).length > 0, context.waitMs);
+      const known = () => heard(stream, context.target.service).find(({ processed }) => processed === fresh);
+      await stream.until(() => known() !== undefined, context.waitMs);
       const [first] = stream.parsed.events;
       if (first?.type !== "snapshot") return fail(`the first event is ${first?.type}, expected snapshot`);
       const { services, timestamp } = dataOf(first);
       if (!Array.isArray(services) || Number.isNaN(Date.parse(String(timestamp))))
         return fail(`a snapshot of ${show(first.data)}, expected services and timestamp`);
-      const known = heard(stream, service)[0];
-      return known?.state === "idle" &&
-        known.queueSize === 3 &&
-        known.interval === 60 &&
-        known.silent === false
+      const { state, queueSize, interval, silent } = known() ?? {};
+      return state === "idle" && queueSize === 3 && interval === 60 && silent === false
         ? pass(`${services.length} services`)
-        : fail(`the service is ${JSON.stringify(known)}, expected it idle with 3 waiting`);
+        : fail(
+            `the service is ${JSON.stringify(heard(stream, context.target.service).at(-1))}, expected it idle with 3 waiting`,
+          );
     }),
   },
   {
     ...rule,
     id: "services.change",
     title: "Each change of a service is told, to who watches already",
-    run: asOperator(async (context, { service, say, open }) => {
+    run: asOperator(async (context, { fresh, say, open }) => {
       const stream = await open(STATUS);
       const isThere = () => stream.parsed.events.some(({ type }) => type === "snapshot");
       if (!(await stream.until(isThere, context.waitMs))) return fail("no snapshot came");
-      for (const processed of [1, 2, 3]) {
+      for (const change of [1, 2, 3]) {
+        const processed = fresh + change;
         await say({ state: "running", processed });
-        const isTold = () => heard(stream, service).some((told) => told.processed === processed);
+        const isTold = () =>
+          heard(stream, context.target.service).some((told) => told.processed === processed);
         if (!(await stream.until(isTold, context.waitMs)))
-          return fail(`change ${processed} was not told within ${context.waitMs} ms`);
+          return fail(`change ${change} was not told within ${context.waitMs} ms`);
       }
       const types = stream.parsed.events.slice(1).map(({ type }) => type);
       const stray = types.find((type) => type !== "service_status");
@@ -84,17 +86,17 @@ export const servicesChecks: readonly Check[] = [
     ...rule,
     id: "services.silent",
     title: "A service silent for three of its intervals is shown stopped, until it says something again",
-    stage: "background",
-    run: asOperator(async (context, { service, say, open }) => {
-      await say({ state: "running", interval: 0.2 });
+    run: asOperator(async (context, { fresh, say, open }) => {
+      await say({ state: "running", interval: 0.2, processed: fresh });
       const stream = await open(STATUS);
-      const newest = () => heard(stream, service).at(-1);
+      const newest = () =>
+        heard(stream, context.target.service).findLast(({ processed }) => processed === fresh);
       const isSilent = () => newest()?.state === "stopped" && newest()?.silent === true;
       if (!(await stream.until(isSilent, context.waitMs)))
         return fail(
           `after ${context.waitMs} ms it is ${JSON.stringify(newest())}, expected it stopped and silent`,
         );
-      await say({ state: "running", interval: 60 });
+      await say({ state: "running", interval: 60, processed: fresh });
       const isBack = () => newest()?.state === "running" && newest()?.silent === false;
       return (await stream.until(isBack, context.waitMs))
         ? pass("stopped, then running")

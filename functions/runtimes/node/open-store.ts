@@ -22,6 +22,7 @@ import { createSqliteLog } from "./event-log-sqlite.ts";
 import { createSqliteInstanceRegistry } from "./instance-registry-sqlite.ts";
 import { connectRedis } from "./redis-resp.ts";
 import { openSqliteDatabase } from "./sqlite-database.ts";
+import { countDatabaseCalls, countRedisCalls, createStoreCalls, type StoreCalls } from "./store-calls.ts";
 import { createSqliteTelemetry } from "./telemetry-store-sqlite.ts";
 import { createSqliteTickets } from "./tickets-sqlite.ts";
 
@@ -36,6 +37,8 @@ export interface Store extends AsyncDisposable {
   readonly rules: AccessRules;
   readonly tickets: Tickets;
   readonly telemetry: TelemetryStore;
+  /** Of what is behind all but the telemetry. */
+  readonly calls: Readonly<StoreCalls>;
 }
 
 export interface StoreOptions {
@@ -67,10 +70,11 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
     logger,
   };
   const telemetry = stack.use(await openTelemetry(settings));
+  const calls = createStoreCalls();
   const parts = await (async () => {
-    const redis = await openRedis(settings, logger);
-    if (redis !== undefined) {
-      stack.use(redis);
+    const connection = await openRedis(settings, logger);
+    if (connection !== undefined) {
+      const redis = stack.use(countRedisCalls(connection, calls));
       return {
         log: stack.use(createRedisLog({ redis, ...options })),
         deadLetters: createRedisDeadLetters({ redis }),
@@ -79,7 +83,8 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
         tickets: createRedisTickets({ redis }),
       };
     }
-    const database = stack.use(openSqliteDatabase({ folder: settings.DATA_DIR, logger }));
+    const file = stack.use(openSqliteDatabase({ folder: settings.DATA_DIR, logger }));
+    const database = countDatabaseCalls(file, calls);
     return {
       log: stack.use(createSqliteLog({ database, ...options })),
       deadLetters: createSqliteDeadLetters({ database }),
@@ -89,15 +94,7 @@ export async function openStore({ settings, logger }: StoreOptions): Promise<Sto
     };
   })();
   const owned = stack.move();
-  return { ...parts, telemetry, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-/** Whether these settings keep the store in DATA_DIR: no Redis is named, over RESP or REST. */
-export function isEmbedded({
-  REDIS_URL,
-  UPSTASH_REDIS_REST_URL,
-}: Pick<Settings, "REDIS_URL" | "UPSTASH_REDIS_REST_URL">): boolean {
-  return REDIS_URL === undefined && UPSTASH_REDIS_REST_URL === undefined;
+  return { ...parts, telemetry, calls, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** Both are opened when they are first asked. */

@@ -61,7 +61,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     deflate,
     // After every socket that has something to read was read.
     scheduleTurn: (run) => void setImmediate(run),
-    createMetrics: (parts) => createMetrics({ ...parts, log: store.log, ...(sources ? { sources } : {}) }),
+    createMetrics: (parts) =>
+      createMetrics({
+        ...parts,
+        ...store,
+        retentionMs: settings.REPLAY_RETENTION_MS,
+        ...(sources ? { sources } : {}),
+      }),
     sources,
     pages,
     logger,

@@ -31,6 +31,12 @@ const ACCESS = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX tickets_by_end ON tickets (expires_ms);
 `;
+/** What version 4 added. */
+const BRIDGES = `
+  CREATE TABLE bridges (
+    bridge TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, report TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`;
 /**
  * Version 1.
  *
@@ -69,7 +75,7 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
 `;
 /** What makes each version of the one before it. */
-const STEPS = [SCHEMA, SECONDS, ACCESS];
+const STEPS = [SCHEMA, SECONDS, ACCESS, BRIDGES];
 
 /** The open store. */
 export interface SqliteDatabase extends SqliteFile {
