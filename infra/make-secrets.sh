@@ -44,12 +44,14 @@ publisher=$(known amqp-publisher-url 's|^amqp://publisher:\([0-9a-f]*\)@.*|\1|p'
 publisher=${publisher:-$(random)}
 keep amqp-url "amqp://bridge:$bridge@rabbitmq:5672/events"
 keep amqp-publisher-url "amqp://publisher:$publisher@127.0.0.1:5672/events"
-keep rabbitmq-definitions.json "$(awk -v bridge="$bridge" -v publisher="$publisher" '
+# By itself, so that a failure ends the script and an empty file is never kept.
+definitions=$(awk -v bridge="$bridge" -v publisher="$publisher" '
   /"name": "bridge"/ { password = bridge }
   /"name": "publisher"/ { password = publisher }
   /"password_hash": ""/ { sub(/"password_hash": ""/, "\"password\": \"" password "\"") }
   /"hashing_algorithm"/ { next }
-  { print }' infra/rabbitmq/definitions.json)"
+  { print }' infra/rabbitmq/definitions.json)
+keep rabbitmq-definitions.json "$definitions"
 
 bridge=$(known nats-url 's|^nats://bridge:\([0-9a-f]*\)@.*|\1|p')
 bridge=${bridge:-$(random)}

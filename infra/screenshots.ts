@@ -1,8 +1,8 @@
 /**
  * `npm run screenshots`: the pictures of the README. Starts a server with its demo, leaves each page open until its charts are full, and writes
- * `docs/images/<page>-<1280|360>-<light|dark>.png`. Takes about two minutes. Needs Chromium in PATH.
+ * `docs/images/<page>-<1280|360>-<light|dark>.png`. Takes five minutes. Needs Chromium in PATH.
  *
- * Options: `--pages mq,events` (default: all), `--out <folder>`, `--watch-ms <n>` how long a page is left open (default 70000).
+ * Options: `--pages mq,events` (default: all), `--out <folder>`, `--watch-ms <n>` how long a page is left open (default 240000).
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,10 +22,25 @@ interface Shot {
 const SHOTS: Readonly<Record<string, Shot>> = {
   pipeline: { path: "/", alive: '[data-state="up"][data-flowing="true"]' },
   mq: { path: "/mq?companyId=", alive: ".recent li:nth-child(10)" },
-  events: { path: "/events?companyId=", alive: "main" },
-  services: { path: "/services", alive: "main" },
-  gpus: { path: "/gpus", alive: "main" },
-  tickets: { path: "/tickets", alive: "main" },
+  events: { path: "/events?companyId=", alive: "#keys tr:nth-child(20)" },
+  services: { path: "/services", alive: "#log-list .line:nth-child(20)" },
+  gpus: {
+    path: "/gpus",
+    alive: '#map [data-level="7"]',
+    // One that works, instead of the first, which may rest.
+    async prepare(page) {
+      await page.locator('#map [data-level="7"]').last().click();
+      await page.locator("#readings tr:nth-child(3)").waitFor();
+    },
+  },
+  tickets: {
+    path: "/tickets",
+    alive: "#rows li:nth-child(3)",
+    async prepare(page) {
+      await page.locator("#rows li a").first().click();
+      await page.locator("#entries li").first().waitFor();
+    },
+  },
 };
 const SIZES = [
   { width: 1280, height: 800 },
@@ -39,7 +54,7 @@ const { values } = parseArgs({
   options: {
     pages: { type: "string", default: Object.keys(SHOTS).join() },
     out: { type: "string", default: join(import.meta.dirname, "../docs/images") },
-    "watch-ms": { type: "string", default: "70000" },
+    "watch-ms": { type: "string", default: "240000" },
   },
 });
 

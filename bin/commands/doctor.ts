@@ -17,6 +17,9 @@ import { examineSettings } from "../doctor/settings.ts";
 import { companyOf } from "../doctor/target.ts";
 import { examineUrl, urlLimitMs } from "../doctor/url.ts";
 
+/** Milliseconds that connections have to close by themselves when all has been said. */
+const LEAVE_MS = 500;
+
 interface DoctorOptions {
   /** Path of bridge.yaml. */
   readonly config?: string;
@@ -83,6 +86,8 @@ export function addDoctorCommand(program: Command): void {
         console.log(line),
       );
       if (!isWell) process.exitCode = 1;
+      // A client that waits for a peer which says nothing would keep the process for as long as that stays.
+      setTimeout(() => process.exit(), LEAVE_MS).unref();
     });
   command.addHelpText(
     "after",

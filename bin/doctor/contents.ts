@@ -2,9 +2,10 @@
 
 import type { Logger } from "../../functions/core/logger.ts";
 import { type PipelineSource, sourcesOf } from "../../functions/core/pipeline.ts";
-import type { Settings } from "../../functions/core/settings.ts";
+import { isEmbedded, type Settings } from "../../functions/core/settings.ts";
 import { openStore, type Store } from "../../functions/runtimes/node/open-store.ts";
 import { duration, number, several } from "./amounts.ts";
+import { olderStore } from "./data-dir.ts";
 import type { Outcome, Probe } from "./examine.ts";
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -12,6 +13,8 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** To be run when the store is there. */
 export function contentsProbes(settings: Settings): Probe[] {
   const next = "look at what is said of the store";
+  const older = isEmbedded(settings) ? olderStore(settings.DATA_DIR) : undefined;
+  if (older !== undefined) return [{ what: "log", next, run: () => older }];
   const asked = (what: string, ask: (store: Store) => Promise<Outcome | [Outcome, ...Outcome[]]>): Probe => ({
     what,
     next,

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Logger } from "../../functions/core/logger.ts";
-import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
+import { openSqliteDatabase, versionOfStore } from "../../functions/runtimes/node/sqlite-database.ts";
 import { holdsStore } from "../context.ts";
 import { bytes } from "./amounts.ts";
 import type { Outcome, Probe } from "./examine.ts";
@@ -66,10 +66,24 @@ function lookInto(path: string): [string, number] {
   writeFileSync(probe, "");
   rmSync(probe);
   if (!holdsStore(path)) return ["writable, no log yet", 0];
-  using _database = openSqliteDatabase({ folder: path, logger: silent });
+  if (olderStore(path) === undefined) openSqliteDatabase({ folder: path, logger: silent })[Symbol.dispose]();
   const files = ["millrace.db", "millrace.db-wal"].map((file) => join(path, file));
   return [
     "writable, holds a log",
     files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0),
   ];
+}
+
+/** Of a store that opening would change: the older Millrace, which may be running on it, could not start again. */
+export function olderStore(folder: string): Outcome | undefined {
+  try {
+    const { found, current } = versionOfStore(folder);
+    if (found >= current) return undefined;
+    return {
+      note: `of an older Millrace (schema ${found}): the first start of this one brings it up to date (schema ${current}), and the older one does not start on it any more. Copy the folder before`,
+    };
+  } catch {
+    // Whoever opens it says why it cannot be.
+    return undefined;
+  }
 }

@@ -6,6 +6,9 @@ import type { Area } from "./settings.ts";
 const LEVELS = { ok: "ok    ", note: "note  ", FAIL: "FAIL  " } as const;
 /** Columns of the widest line, and of the names. */
 const MOST_COLUMNS = 100;
+/** Of a terminal that says no width, or one that nobody could read. */
+const USUAL_COLUMNS = 80;
+const LEAST_COLUMNS = 40;
 const MOST_NAME = 30;
 
 /**
@@ -19,7 +22,7 @@ export function layout(areas: readonly Area[], columns: number | undefined): str
       ? shown.flatMap(({ findings }) =>
           findings.map(({ level, what, text }) => `${LEVELS[level]}${what}: ${text}`),
         )
-      : inColumns(shown, Math.min(columns, MOST_COLUMNS));
+      : inColumns(shown, Math.min(columns < LEAST_COLUMNS ? USUAL_COLUMNS : columns, MOST_COLUMNS));
   return [...lines, summary(shown.flatMap(({ findings }) => findings))];
 }
 

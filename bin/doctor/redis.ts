@@ -1,6 +1,6 @@
 /** The log's Redis, over RESP and over REST: whether it holds what is put into it, and for how long it can. */
 import { connectRedisRest } from "../../functions/adapters/redis-connection-rest.ts";
-import { MillraceError } from "../../functions/core/errors.ts";
+import { describeError, MillraceError } from "../../functions/core/errors.ts";
 import type { CompanyId } from "../../functions/core/ids.ts";
 import { MAX_LOG_EVENTS } from "../../functions/core/limits.ts";
 import type { Logger } from "../../functions/core/logger.ts";
@@ -8,7 +8,7 @@ import { logKeys } from "../../functions/core/redis-log-codec.ts";
 import type { RedisConnection } from "../../functions/ports/redis-connection.ts";
 import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
 import { bytes, duration } from "./amounts.ts";
-import type { Outcome, Probe } from "./examine.ts";
+import { type Outcome, type Probe, rootOf } from "./examine.ts";
 
 /** What a probe would log is in its finding. */
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -22,12 +22,22 @@ const FULL = 0.8;
 const LEAST_SPAN_MS = 60_000;
 
 export function redisProbe(url: string, retentionMs: number): Probe {
+  const other = url.startsWith("rediss:")
+    ? "redis:// where it speaks no TLS"
+    : "rediss:// where it speaks TLS";
   return {
     what: `Redis ${url}`,
-    next: "start Redis 7 or newer there, or correct REDIS_URL (without it the log is kept in DATA_DIR)",
+    next: `start Redis 7 or newer there, or correct REDIS_URL (${other}; without it the log is kept in DATA_DIR)`,
     async run() {
-      await using redis = await connectRedis(url, silent);
-      return judge(await look(redis), retentionMs);
+      try {
+        await using redis = await connectRedis(url, silent);
+        return judge(await look(redis), retentionMs);
+      } catch (error) {
+        const fault = describeError(rootOf(error));
+        // It answers, and refuses what writes: its disk is full, or its log cannot be written.
+        if (!fault.includes("MISCONF")) throw error;
+        return { fault, next: "make room on its disk, or mend what its own log says of it" };
+      }
     },
   };
 }

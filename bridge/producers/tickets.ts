@@ -77,21 +77,21 @@ function* live(
     ...{ id, subject: fill(subject), status: "OPEN", priority, requester: customer, assignee: null },
     ...{ createdAt, updatedAt: createdAt },
   };
-  const change = (changes: Fields) => {
+  const change = (by: string, changes: Fields) => {
     ticket = { ...ticket, ...changes, updatedAt: time() };
-    return ["updated", { ticket, changes }] as const;
+    return ["updated", { ticket, changes, by }] as const;
   };
 
   yield ["created", { ticket }];
   for (const line of lines) {
-    if (line === "assign") yield change({ assignee: agent });
-    else if (line === "wait") yield change({ status: "PENDING" });
-    else if (line === "go on") yield change({ status: "OPEN" });
+    if (line === "assign") yield change(agent, { assignee: agent });
+    else if (line === "wait") yield change(agent, { status: "PENDING" });
+    else if (line === "go on") yield change(customer, { status: "OPEN" });
     else {
       const [by, text] = line;
       const author = by === "customer" ? customer : agent;
       yield ["message", { message: { id: newId(), ticketId: id, author, text: fill(text), at: time() } }];
     }
   }
-  yield change({ status: "CLOSED" });
+  yield change(agent, { status: "CLOSED" });
 }

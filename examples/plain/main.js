@@ -7,7 +7,7 @@ const list = document.getElementById("events");
 subscribe({
   url: location.origin,
   companyId: "acme",
-  // Where readers log in: getToken: async () => (await fetch("/my/token")).text(),
+  // Where readers log in, `getToken` gives their token: docs/client.md, "Tokens".
   onEvent({ type, data }) {
     const item = document.createElement("li");
     // Text, never HTML: what is in an event is not yours.

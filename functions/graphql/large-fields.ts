@@ -15,7 +15,9 @@ import {
 const LARGE: ReadonlyMap<string, number> = new Map([
   ["Event.data", 40],
   ["TicketMessage.text", 4],
+  ["TicketChange.changes", 4],
   ["Ticket.messages", 1],
+  ["Ticket.changes", 1],
 ]);
 /** Names one of them may have in one object of the answer. */
 export const MAX_NAMES = 2;

@@ -1,15 +1,29 @@
 /** A ticket book: the tickets of one company as its log says, up to a cursor. Bounded: what was not touched for longest leaves first. */
 import { type Cursor, GENESIS } from "../core/cursor.ts";
 import type { LogEntry } from "../core/log-entry.ts";
-import { readTicketEvent, type Ticket, type TicketMessage, ticketAfter } from "./ticket-events.ts";
+import {
+  readTicketEvent,
+  type Ticket,
+  type TicketChange,
+  type TicketMessage,
+  ticketAfter,
+} from "./ticket-events.ts";
+import { createTicketMessages, type MessageOrPlace } from "./ticket-messages.ts";
+import { createShelf } from "./ticket-shelf.ts";
 
 /** Tickets of one company: those that were touched last. */
 export const MAX_TICKETS = 2_000;
-/** Characters of the messages of one company. */
-const MAX_MESSAGE_CHARS = 1024 * 1024;
-/** Characters counted for a ticket, and for a message beside its text: a little more than they take. */
-const TICKET_CHARS = 500;
-const MESSAGE_CHARS = 200;
+/** Characters counted for a ticket: a little more than it takes. */
+const TICKET_CHARS = 600;
+/** Characters of the changes of one company, and those counted for one beside what it says. */
+const MAX_CHANGE_CHARS = 512 * 1024;
+const CHANGE_CHARS = 250;
+
+export interface KnownTicket {
+  readonly ticket: Ticket;
+  /** The last event of the ticket: of itself, or a message. */
+  readonly touched: Cursor;
+}
 
 export interface TicketBook {
   /** Of the last entry that was folded into it. */
@@ -17,11 +31,17 @@ export interface TicketBook {
   /** About the characters it holds in memory. */
   chars(): number;
   ticket(id: string): Ticket | undefined;
-  /** In no order. */
-  tickets(): Iterable<Ticket>;
-  /** The newest ones of a ticket, the oldest of them first. */
-  messages(ticketId: string, last: number): readonly TicketMessage[];
+  /** Those touched last at the end. */
+  tickets(): Iterable<KnownTicket>;
+  /**
+   * The newest messages of a ticket, or those right before the one of id `before`, the oldest of them first: those it does not hold as the place
+   * where the log has them. Undefined: `before` is of no message that is known.
+   */
+  messages(ticketId: string, last: number, before?: string): readonly MessageOrPlace[] | undefined;
+  /** Undefined: it does not hold it. */
   message(ticketId: string, id: string): TicketMessage | undefined;
+  /** The newest ones of a ticket, the oldest of them first. */
+  changes(ticketId: string, last: number): readonly TicketChange[];
   add(entry: LogEntry): void;
   /** What is not known of is behind it. */
   moveTo(cursor: Cursor): void;
@@ -29,57 +49,55 @@ export interface TicketBook {
 
 export function createTicketBook(): TicketBook {
   let cursor: Cursor = GENESIS;
-  /** Both in the order of their last event. */
-  const tickets = new Map<string, Ticket>();
-  const messages = new Map<string, TicketMessage>();
-  const keyOf = (ticketId: string, id: string) => `${ticketId}/${id}`;
-  const byTicket = new Map<string, TicketMessage[]>();
-  let messageChars = 0;
-
-  const weigh = ({ text }: TicketMessage) => text.length + MESSAGE_CHARS;
-
-  const dropOldestMessage = () => {
-    const [key, message] = messages.entries().next().value!;
-    messages.delete(key);
-    messageChars -= weigh(message);
-    const others = byTicket.get(message.ticketId)!;
-    others.shift();
-    if (others.length === 0) byTicket.delete(message.ticketId);
-  };
+  /** In the order of their last event. */
+  const tickets = new Map<string, KnownTicket>();
+  const messages = createTicketMessages();
+  const changes = createShelf<TicketChange>({
+    maxChars: MAX_CHANGE_CHARS,
+    weigh: ({ changes: { subject, assignee } }) =>
+      CHANGE_CHARS + (subject?.length ?? 0) + (assignee?.length ?? 0),
+  });
 
   const put = (ticket: Ticket) => {
     tickets.delete(ticket.id);
-    tickets.set(ticket.id, ticket);
+    tickets.set(ticket.id, { ticket, touched: cursor });
     if (tickets.size > MAX_TICKETS) tickets.delete(tickets.keys().next().value!);
-  };
-
-  const post = (message: TicketMessage) => {
-    const key = keyOf(message.ticketId, message.id);
-    if (messages.has(key)) return;
-    messages.set(key, message);
-    messageChars += weigh(message);
-    const others = byTicket.get(message.ticketId);
-    if (others === undefined) byTicket.set(message.ticketId, [message]);
-    else others.push(message);
-    while (messageChars > MAX_MESSAGE_CHARS) dropOldestMessage();
   };
 
   return {
     cursor: () => cursor,
-    chars: () => messageChars + tickets.size * TICKET_CHARS,
-    ticket: (id) => tickets.get(id),
+    chars: () => messages.chars() + changes.chars() + tickets.size * TICKET_CHARS,
+    ticket: (id) => tickets.get(id)?.ticket,
     tickets: () => tickets.values(),
-    messages: (ticketId, last) => byTicket.get(ticketId)?.slice(-last) ?? [],
-    message: (ticketId, id) => messages.get(keyOf(ticketId, id)),
+    messages: (ticketId, last, before) => messages.page(ticketId, last, before),
+    message: messages.get,
+    changes: (ticketId, last) => changes.of(ticketId).slice(-last),
     add(entry) {
       cursor = entry.cursor;
       const news = readTicketEvent(entry.record);
       if (news === undefined) return;
-      if (news.kind === "message") return post(news.message);
-      put(ticketAfter(tickets.get(news.ticket.id), news));
+      if (news.kind === "message") {
+        messages.add(news.message, cursor);
+        const known = tickets.get(news.message.ticketId);
+        if (known !== undefined) put(known.ticket);
+        return;
+      }
+      put(ticketAfter(tickets.get(news.ticket.id)?.ticket, news));
+      if (news.kind === "updated") changes.add(changeOf(news));
     },
     moveTo(next) {
       cursor = next;
     },
   };
+}
+
+function changeOf({
+  ticket,
+  changes,
+  by,
+  eventId,
+}: Extract<ReturnType<typeof readTicketEvent>, { kind: "updated" }>): TicketChange {
+  // As ticketEvent makes it.
+  const id = eventId.slice(eventId.lastIndexOf("/") + 1);
+  return { id, ticketId: ticket.id, at: ticket.updatedAt, by, changes };
 }

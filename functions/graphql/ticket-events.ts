@@ -40,15 +40,31 @@ export type TicketChanges = Partial<Pick<Ticket, keyof z.output<typeof CHANGES>>
 export type Ticket = Readonly<z.output<typeof TICKET>>;
 export type TicketMessage = Readonly<z.output<typeof MESSAGE>>;
 
+/** One change of a ticket, as its history has it. */
+export interface TicketChange {
+  /** The update's own among those of its ticket. */
+  readonly id: string;
+  readonly ticketId: string;
+  readonly at: string;
+  readonly by: string | null;
+  readonly changes: TicketChanges;
+}
+
 export type TicketNews =
   | { readonly kind: "created"; readonly ticket: Ticket }
-  | { readonly kind: "updated"; readonly ticket: Ticket; readonly changes: TicketChanges }
+  | {
+      readonly kind: "updated";
+      readonly ticket: Ticket;
+      readonly changes: TicketChanges;
+      /** Who changed it; null where that names nobody. */
+      readonly by: string | null;
+    }
   | { readonly kind: "message"; readonly message: TicketMessage };
 
 const DATA = {
   "ticket.created": z.object({ ticket: TICKET }).transform((data) => ({ kind: "created" as const, ...data })),
   "ticket.updated": z
-    .object({ ticket: TICKET, changes: CHANGES })
+    .object({ ticket: TICKET, changes: CHANGES, by: z.string().nullable().default(null) })
     .transform((data) => ({ kind: "updated" as const, ...data })),
   "ticket.message": z
     .object({ message: MESSAGE })
@@ -71,13 +87,16 @@ export function ticketEvent(company: CompanyId, news: TicketNews, id: string): M
 }
 
 /** Undefined: it is none of a ticket. */
-export function readTicketEvent(record: EventRecord): TicketNews | undefined {
+export function readTicketEvent(
+  record: EventRecord,
+): (TicketNews & { readonly eventId: string }) | undefined {
   const type = recordType(record);
   if (!Object.hasOwn(DATA, type)) return undefined;
-  const { source, data } = JSON.parse(record) as { source: string; data: unknown };
+  const { id: eventId, source, data } = JSON.parse(record) as { id: string; source: string; data: unknown };
   if (source !== TICKETS_SOURCE) return undefined;
   // What JSON leaves out is not there.
-  return DATA[type as keyof typeof DATA].safeParse(data).data as TicketNews | undefined;
+  const news = DATA[type as keyof typeof DATA].safeParse(data).data as TicketNews | undefined;
+  return news && { ...news, eventId };
 }
 
 /** The ticket after the news of it; `known`: before, as far as that is known. */

@@ -1,18 +1,26 @@
 /** Queries and mutations of tickets. */
+import { GraphQLError } from "graphql";
 import { MillraceError } from "../core/errors.ts";
 import { quote } from "../core/ids.ts";
 import type { Appended, EventLog } from "../ports/event-log.ts";
 import { invalid } from "./errors.ts";
 import { readAssignee, readChanges, readId, readMessageText, readPageSize, readSubject } from "./inputs.ts";
 import type { GraphqlContext, GraphqlRequest } from "./request.ts";
-import { readStoredNews } from "./stored-news.ts";
+import { readStoredMessages, readStoredNews } from "./stored-news.ts";
 import { MAX_TICKETS, type TicketBook } from "./ticket-book.ts";
 import type { TicketBooks } from "./ticket-books.ts";
 import { type Ticket, type TicketMessage, type TicketNews, ticketEvent } from "./ticket-events.ts";
+import type { MessageOrPlace } from "./ticket-messages.ts";
+import { pageOfTickets, type TicketsWanted } from "./ticket-pages.ts";
 
-/** A ticket and where its messages are. */
+/** Messages that one request may have read from the log, each of which may cost a read: two pages. */
+const MAX_STORED = 200;
+
+/** A ticket and where its messages and changes are. */
 export interface TicketSource extends Ticket {
   readonly book: () => TicketBook | Promise<TicketBook>;
+  /** Reads those that the book has no more from the log: of a ticket that was asked for by its id alone, since each may cost a read. */
+  readonly readStored?: (items: readonly MessageOrPlace[]) => Promise<readonly TicketMessage[]>;
 }
 
 export interface TicketsDeps {
@@ -35,6 +43,20 @@ export function ticketResolvers({ log, books }: TicketsDeps) {
     return { ...appended!, book: await books.read(company) };
   };
 
+  /** Messages of a request that were read from the log. */
+  const storedReads = new WeakMap<GraphqlRequest, number>();
+  const readerOf =
+    (asked: GraphqlRequest): TicketSource["readStored"] =>
+    (items) => {
+      const reads = (storedReads.get(asked) ?? 0) + items.filter((item) => typeof item === "string").length;
+      if (reads > MAX_STORED) {
+        const message = `Cannot read ${reads} older messages: expected at most ${MAX_STORED} in one request`;
+        throw new GraphQLError(message, { extensions: { code: "too-large" } });
+      }
+      storedReads.set(asked, reads);
+      return readStoredMessages(log, asked.company, items);
+    };
+
   const known = (book: TicketBook, id: string): Ticket => {
     const ticket = book.ticket(id);
     if (ticket !== undefined) return ticket;
@@ -45,32 +67,36 @@ export function ticketResolvers({ log, books }: TicketsDeps) {
 
   return {
     Query: {
-      async ticket(_: unknown, { id }: { id: string }, { asked: { company } }: GraphqlContext) {
-        const book = await books.read(company);
+      async ticket(_: unknown, { id }: { id: string }, { asked }: GraphqlContext) {
+        const book = await books.read(asked.company);
         const ticket = book.ticket(id);
-        return ticket && sourceOf(ticket, book);
+        return ticket && { ...sourceOf(ticket, book), readStored: readerOf(asked) };
       },
       async tickets(_: unknown, args: TicketsArgs, { asked: { company } }: GraphqlContext) {
         const first = readPageSize("first", args.first);
         const book = await books.read(company);
-        const all = [...book.tickets()].filter(({ status }) => !args.status || status === args.status);
-        const sorted = all.map((ticket) => ({ key: keyOf(ticket), ticket })).sort(byKey);
-        const { after } = args;
-        const left = after ? sorted.filter(({ key }) => key < after) : sorted;
-        const page = left.slice(0, first);
-        return {
-          items: page.map(({ ticket }) => sourceOf(ticket, book)),
-          next: left.length > first ? page.at(-1)!.key : null,
-        };
+        const { items, next } = pageOfTickets(book, { ...args, first });
+        return { items: items.map((ticket) => sourceOf(ticket, book)), next };
       },
     },
     Ticket: {
-      async messages(
-        { id, book }: TicketSource,
-        { last }: { last: number | null },
-      ): Promise<readonly TicketMessage[]> {
+      async messages({ id, book, readStored }: TicketSource, { last, before }: MessagesArgs) {
         const count = readPageSize("last", last);
-        return (await book()).messages(id, count);
+        const page = (await book()).messages(id, count, before ?? undefined);
+        if (page === undefined) {
+          throw invalid(
+            `Cannot read messages before ${quote(before!)}: expected the id of a message of the ticket that the log still holds`,
+          );
+        }
+        const held = page.filter((item) => typeof item !== "string");
+        if (held.length === page.length) return held;
+        if (readStored !== undefined) return readStored(page);
+        if (!before) return held;
+        throw invalid(`Cannot read messages before ${quote(before)} here: expected it of \`ticket(id)\``);
+      },
+      async changes({ id, book }: TicketSource, { last }: { readonly last: number | null }) {
+        const count = readPageSize("last", last);
+        return (await book()).changes(id, count);
       },
     },
     Mutation: {
@@ -99,7 +125,8 @@ export function ticketResolvers({ log, books }: TicketsDeps) {
         const updateId = readId("updateId", args.updateId);
         const before = known(await books.read(asked.company), args.id);
         const ticket = { ...before, ...changes, updatedAt: new Date().toISOString() };
-        const { book } = await store(asked, { kind: "updated", ticket, changes }, updateId);
+        const by = asked.principal.subject ?? null;
+        const { book } = await store(asked, { kind: "updated", ticket, changes, by }, updateId);
         return sourceOf(known(book, args.id), book);
       },
       async postTicketMessage(_: unknown, args: PostArgs, { asked }: GraphqlContext) {
@@ -125,14 +152,13 @@ function sourceOf(ticket: Ticket, book: TicketBook): TicketSource {
   return { ...ticket, book: () => book };
 }
 
-/** The newest first, and a total order. */
-const keyOf = ({ createdAt, id }: Ticket) => `${createdAt}/${id}`;
-const byKey = (a: { key: string }, b: { key: string }) => (a.key < b.key ? 1 : -1);
-
-interface TicketsArgs {
-  readonly status?: Ticket["status"] | null;
+interface TicketsArgs extends Omit<TicketsWanted, "first"> {
   readonly first: number | null;
-  readonly after?: string | null;
+}
+
+interface MessagesArgs {
+  readonly last: number | null;
+  readonly before?: string | null;
 }
 
 interface CreateArgs {

@@ -30,8 +30,30 @@ export const TYPE_DEFS = /* GraphQL */ `
     assignee: String
     createdAt: DateTime!
     updatedAt: DateTime!
-    "Its newest messages, the oldest of them first. At most 100."
-    messages(last: Int = 20): [TicketMessage!]!
+    """
+    Its newest messages, or those right before the one of the id before; the oldest of them first. At most 100. Of ticket(id), fewer only where
+    there are no more: older ones are read from the log, at most 200 a request. Elsewhere those alone that are in memory.
+    """
+    messages(last: Int = 20, before: ID): [TicketMessage!]!
+    "Its newest changes, the oldest of them first. At most 100, of those that are in memory."
+    changes(last: Int = 20): [TicketChange!]!
+  }
+
+  type TicketChange {
+    "The updateId."
+    id: ID!
+    at: DateTime!
+    "Who made it: the subject of the token; null where that names nobody."
+    by: String
+    "What became of it: of subject, status, priority and assignee those that were changed."
+    changes: JSON!
+  }
+
+  enum TicketOrder {
+    "Those created last first."
+    CREATED
+    "Those with the last message or change first. One that is touched between two pages is not on the second."
+    TOUCHED
   }
 
   type TicketMessage {
@@ -122,8 +144,8 @@ export const TYPE_DEFS = /* GraphQL */ `
   }
 
   type Query {
-    "The newest first. At most 100 a page."
-    tickets(status: TicketStatus, first: Int = 20, after: String): TicketPage!
+    "At most 100 a page."
+    tickets(status: TicketStatus, order: TicketOrder = CREATED, first: Int = 20, after: String): TicketPage!
     ticket(id: ID!): Ticket
     "The log from a cursor on, or from the oldest event that it keeps. At most 100 a page, which may hold fewer although there are more: all pages of a request about a mebibyte, each one event at least."
     events(types: [String!], after: Cursor, first: Int = 20): EventPage!

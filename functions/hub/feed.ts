@@ -102,7 +102,9 @@ export function createFeed(options: FeedOptions): Feed {
       if (member.next > furthest) furthest = member.next;
     }
     if (furthest > taken) taken = furthest;
-    if (furthest > observed) {
+    // Where nobody was there to take it, how late it comes says nothing of us: all of them stall, or replay what they missed.
+    if (wasForAll && furthest < 0) observed = ring?.head ?? 0;
+    else if (furthest > observed) {
       if (counters.deliveredFrames > framesBefore) observeDelivery(ring!.at(Math.max(observed, ring!.base)));
       observed = furthest;
     }

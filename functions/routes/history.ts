@@ -17,7 +17,7 @@ import { refuseByStatus } from "./refusal.ts";
 /** What history needs. */
 export interface HistoryDeps {
   readonly settings: Pick<Settings, "STREAMING_ENABLED">;
-  readonly log: Pick<EventLog, "read">;
+  readonly log: Pick<EventLog, "read" | "tip">;
   readonly gate: Gate;
 }
 
@@ -45,9 +45,21 @@ const FULL_PAGE_SECONDS = 3_600;
 /** Each gap that is answered with another one means that the log was trimmed in between. */
 const MAX_GAPS = 3;
 
+/** In place of a cursor: where the log ends. No cursor is a word without a dot. */
+const LATEST = "latest";
+
 const QUERY = z.object({
   companyId: COMPANY.meta({ description: "One of the companies of the caller's token" }),
-  after: CURSOR.optional().meta({ description: "A cursor; without it, from the beginning" }),
+  after: z
+    .union(
+      [z.literal(LATEST), CURSOR],
+      "expected the id of an event of this stream, as it was sent, or latest",
+    )
+    .optional()
+    .meta({
+      description:
+        "A cursor; without it, from the beginning. `latest`: no events, `next` is where the log ends",
+    }),
   limit: count(PAGE_EVENTS).default(DEFAULT_LIMIT).meta({ description: "Events of a page, at most" }),
 });
 
@@ -134,7 +146,10 @@ export function historyRoutes({ settings, log, gate }: HistoryDeps): Hono {
     const { companyId: company, after, limit } = readQuery(HISTORY.query, query);
     const { streaming } = gate.permit(principal, company);
     if (!(settings.STREAMING_ENABLED && streaming)) return refuseByStatus(c, REFUSALS.disabled);
-    const page = await readPage(log, company, after ?? GENESIS, limit);
+    const page =
+      after === LATEST
+        ? { entries: [], next: await log.tip(company), more: false, gap: undefined }
+        : await readPage(log, company, after ?? GENESIS, limit);
     const etag = etagOf(page);
     c.header("etag", etag);
     c.header("cache-control", cacheControl(page, after));
@@ -152,7 +167,7 @@ export function historyRoutes({ settings, log, gate }: HistoryDeps): Hono {
  * Private always: it is one company's, and a shared cache does not know who may read it. A page behind a named cursor with more behind it is
  * full for good; every other one grows, or begins elsewhere once events have expired.
  */
-function cacheControl({ more, gap }: Page, after: Cursor | undefined): string {
+function cacheControl({ more, gap }: Page, after: Cursor | typeof LATEST | undefined): string {
   const isFixed = after !== undefined && more && gap === undefined;
   return isFixed ? `private, max-age=${FULL_PAGE_SECONDS}` : "private, no-cache";
 }

@@ -6,7 +6,7 @@ import * as z from "zod";
 import { CHANGE_FEATURES, READ_FEATURES, REVOKE } from "./admin.ts";
 import { DASHBOARD, DASHBOARD_SOCKET } from "./dashboard.ts";
 import { LIST_GPUS, LIST_READINGS } from "./gpus.ts";
-import { GRAPHQL_GET, GRAPHQL_POST, GRAPHQL_STREAM_GET, GRAPHQL_STREAM_POST } from "./graphql.ts";
+import { GRAPHQL_GET, GRAPHQL_POST, GRAPHQL_STREAM_GET, GRAPHQL_STREAM_POST } from "./graphql-operations.ts";
 import { STREAM_HEALTH } from "./health.ts";
 import { HISTORY } from "./history.ts";
 import { FEED, FEED_ONCE } from "./mq.ts";

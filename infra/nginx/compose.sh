@@ -6,7 +6,9 @@ set -eu
 name="${1:-_}"
 cd "$(dirname "$0")"
 # `resolve`: a container that is replaced has a new address. Docker's own name server is 127.0.0.11.
+# /metrics and /admin stay with who is in the container: to it all that comes from the host is one address, the network's.
 sed \
+  -e '/^ *# .*; # EDIT/d' \
   -e 's|^upstream millrace {|resolver 127.0.0.11 valid=5s ipv6=off;\n&|' \
   -e 's|server 127.0.0.1:8787 \(.*\); # EDIT|server edge-node:8787 resolve \1;|' \
   -e '/server 127.0.0.1:8789 /d' \

@@ -124,7 +124,7 @@ describe("openSqliteDatabase", () => {
       using database = open(folder);
       database.connection.exec("PRAGMA user_version = 99");
     }
-    expect(() => open(folder)).toThrow(/written by a newer Millrace \(schema 99\), expected schema 3/);
+    expect(() => open(folder)).toThrow(/written by a newer Millrace \(schema 99\), expected schema 4/);
     using connection = new DatabaseSync(join(folder, "millrace.db"));
     expect(connection.prepare("PRAGMA user_version").get()).toEqual({ user_version: 99 });
   });
@@ -137,7 +137,9 @@ describe("openSqliteDatabase", () => {
       await using log = createSqliteLog({ database, ...options });
       await log.append(events(company, 0, 3));
       database.connection.exec(
-        ["seconds", "access_rules", "access_news", "tickets"].map((name) => `DROP TABLE ${name};`).join(""),
+        ["seconds", "access_rules", "access_news", "tickets", "bridges"]
+          .map((name) => `DROP TABLE ${name};`)
+          .join(""),
       );
       database.connection.exec("PRAGMA user_version = 1");
     }

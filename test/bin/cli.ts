@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { COMPILE_CACHE } from "../support/compile-cache.ts";
 import { waitFor } from "../support/wait.ts";
 
 export const CLI = fileURLToPath(new URL("../../bin/millrace.ts", import.meta.url));
@@ -29,7 +30,7 @@ export function startCli(
   options: { cwd?: string; entry?: string } = {},
 ): CliProcess {
   const child = spawn(process.execPath, [options.entry ?? CLI, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, ...COMPILE_CACHE, ...env },
     cwd: options.cwd,
     stdio: ["ignore", "pipe", "pipe"],
   });

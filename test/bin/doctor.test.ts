@@ -1,6 +1,8 @@
 /** What `millrace doctor` makes of what it finds, and how it shows it. What it finds on real servers is in tools.test.ts. */
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
 import { isGuessable, judgeKeys, tokens } from "../../bin/doctor/access.ts";
@@ -9,9 +11,10 @@ import { layout } from "../../bin/doctor/layout.ts";
 import { machineProbes, node, openFiles } from "../../bin/doctor/machine.ts";
 import type { PipelineSource } from "../../functions/core/pipeline.ts";
 import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
+import { openSqliteDatabase } from "../../functions/runtimes/node/sqlite-database.ts";
 import { silent } from "../support/logger.ts";
 import { missing, startRedis } from "../support/servers.ts";
-import { cli, FREE_PORTS } from "./cli.ts";
+import { cli, FREE_PORTS, temporaryFolder } from "./cli.ts";
 
 describe("layout", () => {
   const finding = (level: "ok" | "note" | "FAIL", what: string, text: string) => ({ level, what, text });
@@ -257,5 +260,40 @@ describe("doctor on Redis", () => {
     const evicts = await doctor();
     expect(evicts).toMatch(/^FAIL {2}Redis .*allkeys-lru.* Next: CONFIG SET maxmemory-policy noeviction/m);
     expect(evicts).not.toMatch(/^\S+ +log:/m);
+  });
+});
+
+describe("doctor on the store of an older version", () => {
+  it("says what a start will make of it, and leaves it to the version that has it", async () => {
+    using folder = temporaryFolder();
+    const version = () => {
+      using connection = new DatabaseSync(join(folder.path, "millrace.db"));
+      return connection.prepare("PRAGMA user_version").get()!.user_version;
+    };
+    {
+      using database = openSqliteDatabase({ folder: folder.path, logger: silent });
+      database.connection.exec("DROP TABLE bridges; PRAGMA user_version = 3");
+    }
+    const { code, stdout } = await cli(["doctor"], { ...FREE_PORTS, DATA_DIR: folder.path });
+    expect(stdout).toMatch(/^note {2}log: of an older Millrace \(schema 3\): .* \(schema \d+\)/m);
+    expect([code, version()]).toEqual([0, 3]);
+  });
+});
+
+describe("a peer that takes connections and says nothing", () => {
+  it("does not keep doctor from its end", { timeout: 60_000 }, async () => {
+    const dumb = createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1");
+    await once(dumb, "listening");
+    const place = `127.0.0.1:${(dumb.address() as AddressInfo).port}`;
+    const startMs = performance.now();
+    const urls = { REDIS_URL: `redis://${place}`, NATS_URL: `nats://${place}`, AMQP_URL: `amqp://${place}` };
+    const more = { BROKER_ADDR: place, MONGODB_URI: `mongodb://${place}`, JWKS_URL: `http://${place}/keys` };
+    const { code, stdout } = await cli(["doctor"], { ...FREE_PORTS, ...urls, ...more });
+    const tookMs = performance.now() - startMs;
+    dumb.close();
+    expect(stdout.match(/^FAIL .*no answer in 5 s/gm)?.length).toBeGreaterThanOrEqual(4);
+    expect([code, stdout.trim().split("\n").at(-1)]).toEqual([1, expect.stringMatching(/, 7 failures$/)]);
+    // The driver of MongoDB is given 8 s, and a busy machine takes its time to start.
+    expect(tookMs).toBeLessThan(20_000);
   });
 });

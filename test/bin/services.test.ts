@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { COMPILE_CACHE } from "../support/compile-cache.ts";
 import { freePort } from "../support/process.ts";
 import { accepts, missing, startRedis } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
@@ -166,7 +167,7 @@ describe("millrace serve, bridge and broker", () => {
 
   it("ends with the shell npm ran it in", async () => {
     const shell = spawn("/bin/sh", ["-c", `"$0" "$@"; true`, process.execPath, CLI, "broker"], {
-      env: { PATH: process.env.PATH, ...FREE_PORTS, npm_lifecycle_event: "npx" },
+      env: { PATH: process.env.PATH, ...COMPILE_CACHE, ...FREE_PORTS, npm_lifecycle_event: "npx" },
       stdio: ["ignore", "pipe", "ignore"],
     });
     let output = "";

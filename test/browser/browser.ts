@@ -6,6 +6,8 @@ import { type Browser, chromium } from "playwright-core";
 import { freePort, type RunningProcess, start } from "../support/process.ts";
 import { waitFor } from "../support/wait.ts";
 
+/** Milliseconds it may take to start with its pages bundled, on two cores that others use too. */
+const START_MS = 60_000;
 /** Nothing but what the page asks for goes over the network. */
 const ARGUMENTS = [
   "--no-sandbox",
@@ -57,10 +59,11 @@ export async function startMillrace(settings: Readonly<Record<string, string>> =
   const up = async (): Promise<void> => {
     current = start(process.execPath, ["bin/millrace.ts", "up"], { env });
     const line = `millrace ready http://127.0.0.1:${port}`;
-    await waitFor(line, () => {
+    const isUp = () => {
       if (current.child.exitCode !== null) throw new Error(current.output());
       return current.output().includes(line);
-    }).catch((error: unknown) => {
+    };
+    await waitFor(line, isUp, { timeoutMs: START_MS }).catch((error: unknown) => {
       throw new Error(`${current.output()}`, { cause: error });
     });
   };

@@ -190,6 +190,25 @@ describe("page /events", () => {
     }
   });
 
+  test("numbers that stop coming are said to be old, until they go on", async () => {
+    await open();
+    // The clock jumps, instead of waiting; again where just then a new minute brought a snapshot.
+    await waitFor(
+      "the silence",
+      async () => {
+        const said = [await textOf("#connection"), await page.locator("#figures").getAttribute("data-stale")];
+        if (said.join() === "Silent,true") return true;
+        await page.evaluate("{ const now = Date.now; Date.now = () => now() + 80_000; }");
+        throw new Error(said.join());
+      },
+      { everyMs: 2_500 },
+    );
+    expect(await textOf("#notices")).toMatch(/^No numbers since /);
+    await produce(1, "bench.sat");
+    await untilBadge("Live");
+    expect(await textOf("#notices")).toBe("");
+  });
+
   test("server away and back: said, stale meanwhile, then live again", async () => {
     await open();
     await untilKeys("bench.sat", "chair.turned", "desk.lamp.lit", "desk.stapler.lost", "desk.stapler.moved");

@@ -158,7 +158,7 @@ describe("createPoints", () => {
     const points = createPoints(SPAN_MS);
     const at = (...seconds: number[]) => seconds.map((s) => ({ timeMs: NOW_MS - s * 1000, value: s }));
     points.add(at(400, 390, 380, 370, 100, 90), NOW_MS);
-    expect(points.columns(NOW_MS).values).toEqual([null, 400, 390, 380, 370, null, 100, 90]);
+    expect(points.columns(NOW_MS).values).toEqual([null, 400, 390, 380, 370, null, 100, 90, null]);
     points.add([{ timeMs: NOW_MS + SPAN_MS, value: 0 }], NOW_MS + SPAN_MS);
     expect(points.all).toEqual([{ timeMs: NOW_MS + SPAN_MS, value: 0 }]);
     expect(createPoints(SPAN_MS).columns(NOW_MS).values).toEqual([null, null]);

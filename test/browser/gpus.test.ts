@@ -10,7 +10,7 @@ const reason = missing("chromium");
 const AUTH_TOKEN = "the token of the metrics API";
 const UTIL = "DCGM_FI_DEV_GPU_UTIL";
 const POWER = "DCGM_FI_DEV_POWER_USAGE";
-const HOSTILE = "<img src=x onerror=\"document.title='owned'\">";
+const HOSTILE = `<img src=x onerror="document.title='owned'">${"h".repeat(64)}`;
 const MINUTE_MS = 60_000;
 
 interface Sent {
@@ -124,6 +124,7 @@ describe("page /gpus", () => {
     await page.keyboard.press("Enter");
     await untilText("#sum-gpus", "10");
     expect(await page.locator("#sign-in").isVisible()).toBe(false);
+    expect(await textOf("#detail-title")).toMatch(/GPU/);
   });
 
   test("hosts in natural order, what the store knows and what comes, coloured by value", async () => {
@@ -221,6 +222,8 @@ describe("page /gpus", () => {
     await untilText(".host", HOSTILE);
     await untilText(".cell .value", HOSTILE);
     expect(await page.locator("main img").count()).toBe(0);
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await overflow(page)).toBe(0);
     await page.goto(`${millrace.url}/gpus?companyId=umbrella&gpu=${encodeURIComponent(HOSTILE)}`);
     await untilText("#detail-title", `umbrella has no GPU ${HOSTILE}`);
     expect(await page.title()).toBe("GPUs · Millrace");
@@ -232,6 +235,14 @@ describe("page /gpus", () => {
     await untilCell("node-2", 7, "node-2, GPU 7: Utilisation 91 %");
     await untilText("#series-note", /reading/);
     expect(await overflow(page)).toBe(0);
+    // The pages are a line to be pushed sideways; this one is in sight, also after the screen was turned.
+    for (const width of [360, 320]) {
+      await page.setViewportSize({ width, height: 740 });
+      await waitFor(`its name at ${width}`, async () => {
+        const { x = -1, width: wide = 0 } = (await page.locator(".pages [aria-current]").boundingBox()) ?? {};
+        return x >= 0 && x + wide <= width;
+      });
+    }
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
       expect(await lowContrast(page)).toEqual([]);

@@ -6,7 +6,7 @@ import { createLineIntake } from "../../web/pages/services/line-intake.ts";
 import { createLineStore } from "../../web/pages/services/line-store.ts";
 import { createLineView, type Filter } from "../../web/pages/services/line-view.ts";
 import { deliveryRate, seriesOf, sumOf } from "../../web/pages/services/sms-counts.ts";
-import { nextRun, type ServiceStatus, span } from "../../web/pages/services/status.ts";
+import { keepNewest, nextRun, type ServiceStatus, span } from "../../web/pages/services/status.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
 const EVERY: Filter = { service: "", level: 0, text: "" };
@@ -15,6 +15,22 @@ const never = () => false;
 function line(message: string, level = 1, service = "tester"): Line {
   return { atMs: NOW, level, service, message, more: "", messageId: "" };
 }
+
+describe("keepNewest", () => {
+  const message = (type: string, body: object) => ({ type, data: JSON.stringify(body) });
+  const status = (name: string, state: string) => message("service_status", { name, state });
+  const kept = (...messages: { type: string; data: string }[]) =>
+    messages.reduce<readonly { type: string; data: string }[]>(keepNewest, []);
+
+  test("a snapshot, then the newest of each service; another snapshot replaces all", () => {
+    const snapshot = message("snapshot", { services: [] });
+    const [a1, b, a2] = [status("a", "idle"), status("b", "idle"), status("a", "failed")];
+    expect(kept(snapshot, a1, b, a2, message("gap", { reason: "reset" }))).toEqual([snapshot, b, a2]);
+    // As another tab hears of it, each is a copy.
+    expect(keepNewest(structuredClone(kept(snapshot, a1, b)), a2)).toEqual([snapshot, b, a2]);
+    expect(kept(snapshot, a1, b, snapshot)).toEqual([snapshot]);
+  });
+});
 
 describe("readLine", () => {
   test("what services send, and what else they say", () => {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SignJWT } from "jose";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, Page, Request } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connectProducer } from "../../bridge/broker/client.ts";
 import { encodeCloudEvent } from "../../bridge/producers/message.ts";
@@ -43,13 +43,15 @@ describe("page /services", { timeout: 60_000 }, () => {
     expect(complaints).toEqual([]);
   });
 
-  /** Opens the page with a token of these claims. */
-  async function open(query = "", claims: object = { roles: ["ops"] }): Promise<void> {
-    const token = await new SignJWT({ ...claims })
+  const tokenOf = (claims: object): Promise<string> =>
+    new SignJWT({ ...claims })
       .setProtectedHeader({ alg: "HS256" })
       .setIssuedAt()
       .setExpirationTime("1h")
       .sign(new TextEncoder().encode(JWT_SECRET));
+  /** Opens the page with a token of these claims. */
+  async function open(query = "", claims: object = { roles: ["ops"] }): Promise<void> {
+    const token = await tokenOf(claims);
     await page.addInitScript((one) => sessionStorage.setItem("millrace.token", one), token);
     await page.goto(`${millrace.url}/services${query}`);
   }
@@ -139,6 +141,31 @@ describe("page /services", { timeout: 60_000 }, () => {
     );
     expect(await card("shouting").locator(".badge").textContent()).toBe("pre-heating");
     expect(await card("shouting").getByRole("progressbar").getAttribute("aria-valuetext")).toBe("50%");
+  });
+
+  test("another tab has the same at once, over the first one's connection", async () => {
+    const name = "shared-a";
+    const reading = new Set<Request>();
+    const isStatus = (request: Request) => new URL(request.url()).pathname === "/api/services/status/stream";
+    const end = (request: Request) => void reading.delete(request);
+    const context = page
+      .context()
+      .on("request", (request) => void (isStatus(request) && reading.add(request)));
+    context.on("requestfinished", end).on("requestfailed", end);
+    await open();
+    await untilLive();
+    for (const state of ["running", "idle"]) {
+      await say("service:all", [{ service: name, state }]);
+      await card(name).locator(".badge", { hasText: state }).waitFor();
+    }
+    // What it opens has the token as well.
+    const [tab] = await Promise.all([page.waitForEvent("popup"), page.evaluate('void open("/services")')]);
+    const badge = tab.locator(".service-card", { hasText: name }).locator(".badge");
+    await badge.getByText("idle").waitFor();
+    await say("service:all", [{ service: name, state: "failed" }]);
+    await badge.getByText("failed").waitFor();
+    await waitFor("one connection", () => reading.size === 1);
+    await tab.close();
   });
 
   test("text messages: sums, providers, and a chart from the second statistics on", async () => {
@@ -364,50 +391,49 @@ describe("page /services", { timeout: 60_000 }, () => {
     expect(Math.max(...tasks.map(({ tdur = 0 }) => tdur / 1_000))).toBeLessThan(50);
   });
 
-  test.each(["light", "dark"] as const)(
-    "%s: fits 360 pixels, can be read, and says what everything is",
-    async (colorScheme) => {
-      await page.setViewportSize({ width: 360, height: 740 });
+  test("fits 360 pixels, can be read, light and dark, and says what everything is", async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    await open();
+    await untilLive();
+    await waitFor("lines", async () => (await lines().count()) > 3);
+    await page.locator("#sms").waitFor();
+    await logLines([
+      {
+        level: "error",
+        message: "a".repeat(3_000),
+        service: "s".repeat(64),
+        fields: { ["f".repeat(300)]: 1 },
+      },
+    ]);
+    await say("service:all", [
+      { service: "n".repeat(64), state: "w".repeat(32), queueSize: 1e15, processed: 1e15 },
+    ]);
+    await card("n".repeat(64)).waitFor();
+    await lines().last().click();
+    await page.locator("#log-line").waitFor();
+    expect(await overflow(page)).toBe(0);
+    for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
-      await open();
-      await untilLive();
-      await waitFor("lines", async () => (await lines().count()) > 3);
-      await page.locator("#sms").waitFor();
-      await logLines([
-        {
-          level: "error",
-          message: "a".repeat(3_000),
-          service: "s".repeat(64),
-          fields: { ["f".repeat(300)]: 1 },
-        },
-      ]);
-      await say("service:all", [
-        { service: "n".repeat(64), state: "w".repeat(32), queueSize: 1e15, processed: 1e15 },
-      ]);
-      await card("n".repeat(64)).waitFor();
-      await lines().last().click();
-      await page.locator("#log-line").waitFor();
-      expect(await overflow(page)).toBe(0);
       expect(await lowContrast(page)).toEqual([]);
-      const snapshot = await page.locator("main").ariaSnapshot();
-      for (const name of [
-        'heading "Services" [level=1]',
-        'heading "Status" [level=2]',
-        'heading "balance-sync" [level=3]',
-        'progressbar "Progress"',
-        'region "Text messages"',
-        'table "By provider"',
-        'region "Log"',
-        'combobox "Service"',
-        'radio "debug" [checked]',
-        'searchbox "Search in the lines"',
-        'log "Log"',
-        'button "Pause"',
-      ]) {
-        expect(snapshot).toContain(name);
-      }
-    },
-  );
+    }
+    const snapshot = await page.locator("main").ariaSnapshot();
+    for (const name of [
+      'heading "Services" [level=1]',
+      'heading "Status" [level=2]',
+      'heading "balance-sync" [level=3]',
+      'progressbar "Progress"',
+      'region "Text messages"',
+      'table "By provider"',
+      'region "Log"',
+      'combobox "Service"',
+      'radio "debug" [checked]',
+      'searchbox "Search in the lines"',
+      'log "Log"',
+      'button "Pause"',
+    ]) {
+      expect(snapshot).toContain(name);
+    }
+  });
 });
 
 interface TraceEvent {

@@ -1,6 +1,6 @@
 /** The page at `/tickets`: two people talk, through cuts, lost answers and a server that is killed. */
 import { SignJWT } from "jose";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Browser, BrowserContext, Page, Request } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
@@ -278,6 +278,59 @@ describe("page /tickets", { timeout: 40_000 }, () => {
     expect(await bubbles(page)).toEqual(["in between"]);
   });
 
+  test("tabs of one browser share one stream; one that takes over misses nothing", async () => {
+    await create("t-1", "Tabs");
+    const one = await tab();
+    const streams = new Set<Request>();
+    const isStream = (request: Request) => request.url().includes("/api/graphql/stream");
+    one.context().on("request", (request) => isStream(request) && streams.add(request));
+    one.context().on("requestfinished", (request) => streams.delete(request));
+    one.context().on("requestfailed", (request) => streams.delete(request));
+    await visit(one, "t-1");
+    const other = await one.context().newPage();
+    await visit(other, "t-1");
+    await post("t-1", "to both");
+    for (const page of [one, other]) {
+      await until("the message", async () => (await bubbles(page)).join() === "to both");
+    }
+    await until("one stream", async () => streams.size === 1);
+    await Promise.all([one.close(), post("t-1", "meanwhile")]);
+    await post("t-1", "after it");
+    await until("what follows", async () => (await bubbles(other)).length === 3);
+    expect(await bubbles(other)).toEqual(["to both", "meanwhile", "after it"]);
+  });
+
+  test("a stream that is refused for now, or for good: said, and what there is is shown", async () => {
+    await create("t-1", "Refused");
+    await post("t-1", "there all the same");
+    const page = await tab();
+    let end = { code: "busy", retryAfter: 60 } as object;
+    await page.route(/\/api\/graphql\/stream/, (route) =>
+      route.fulfill({
+        contentType: "text/event-stream",
+        body: `:\n\nevent: next\ndata: ${JSON.stringify({ errors: [{ message: "Come back later", extensions: end }] })}\n\nevent: complete\ndata:\n\n`,
+      }),
+    );
+    for (const [next, badge] of [
+      [{ code: "busy", retryAfter: 60 }, "Reconnecting"],
+      [{ code: "disabled", retryAfter: 60 }, "Reconnecting"],
+      [{ code: "revoked" }, "Closed"],
+    ] as const) {
+      end = next;
+      await page.goto(`${millrace.url}/tickets?companyId=${company}&ticket=t-1`);
+      await untilBadge(page, badge);
+      await page.locator("#notices").getByText("Come back later.", { exact: true }).waitFor();
+      await until("the messages", async () => (await bubbles(page)).join() === "there all the same");
+      expect(await page.getAttribute("#log", "data-stale")).toBe("true");
+    }
+    // What is written goes its own way.
+    await say(page, "sent without a stream");
+    await until(
+      "it to be sent",
+      async () => (await page.textContent("[data-mine=true] .state span")) === "Sent",
+    );
+  });
+
   test("what was written and not sent outlives a reload", async () => {
     await create("t-1", "Reload");
     const page = await visit(await tab(), "t-1");
@@ -311,7 +364,8 @@ describe("page /tickets", { timeout: 40_000 }, () => {
 
   test("a long conversation: older messages as the reader comes to them, newer ones counted until then", async () => {
     await create("t-1", "Long");
-    for (let n = 0; n < 70; n += 10) {
+    for (let n = 0; n < 130; n += 10) {
+      if (n === 20) await ask('mutation { updateTicket(id: "t-1", input: { status: PENDING }) { id } }');
       const posts = Array.from({ length: 10 }, (_, at) => {
         const text = JSON.stringify(`message ${n + at + 1}`);
         return `m${at}: postTicketMessage(ticketId: "t-1", text: ${text}) { id }`;
@@ -320,7 +374,9 @@ describe("page /tickets", { timeout: 40_000 }, () => {
     }
     const page = await visit(await tab(), "t-1");
     await until("the newest thirty", async () => (await bubbles(page)).length === 30);
-    expect((await bubbles(page))[0]).toBe("message 41");
+    expect((await bubbles(page))[0]).toBe("message 101");
+    // It was made before all of these.
+    expect(await changes(page)).toEqual([]);
     const inView = (text: string) =>
       page.locator(".bubble", { hasText: new RegExp(`^${text}$`) }).evaluate((bubble) => {
         const [box, log] = [bubble, bubble.ownerDocument.querySelector("#log")!].map((one) =>
@@ -328,25 +384,30 @@ describe("page /tickets", { timeout: 40_000 }, () => {
         );
         return box!.top >= log!.top && box!.bottom <= log!.bottom;
       });
-    expect(await inView("message 70")).toBe(true);
+    expect(await inView("message 130")).toBe(true);
     await page.locator("#log").evaluate((log) => log.scrollTo(0, 100));
     await until("older ones", async () => (await bubbles(page)).length === 60);
     // What the reader was at stays in place.
-    expect(await inView("message 43")).toBe(true);
-    await post("t-1", "message 71");
-    await post("t-1", "message 72");
+    expect(await inView("message 103")).toBe(true);
+    await post("t-1", "message 131");
+    await post("t-1", "message 132");
     await until("the count", async () => (await page.textContent("#newer")) === "2 new");
-    expect(await inView("message 43")).toBe(true);
+    expect(await inView("message 103")).toBe(true);
     await page.click("#newer");
-    await until("the end", () => inView("message 72"));
-    await post("t-1", "message 73");
-    await until("the next", async () => (await bubbles(page)).at(-1) === "message 73");
-    await until("it to be in view", () => inView("message 73"));
+    await until("the end", () => inView("message 132"));
+    await post("t-1", "message 133");
+    await until("the next", async () => (await bubbles(page)).at(-1) === "message 133");
+    await until("it to be in view", () => inView("message 133"));
     expect(await page.isHidden("#newer")).toBe(true);
-    await page.locator("#older").press("Enter");
-    await until("all of them", async () => (await bubbles(page)).length === 73);
-    expect(await page.isHidden("#older")).toBe(true);
-    expect(new Set(await bubbles(page)).size).toBe(73);
+    // On to the first one, beyond what one answer may have.
+    await until("all of them", async () => {
+      if (await page.isVisible("#older")) await page.locator("#log").evaluate((log) => log.scrollTo(0, 0));
+      return page.isHidden("#older");
+    });
+    expect(await bubbles(page)).toEqual(Array.from({ length: 133 }, (_, n) => `message ${n + 1}`));
+    expect(await changes(page)).toEqual(["Created by Anonymous", "Status → Pending"]);
+    const lines = await page.locator("#entries :is(.bubble, .change .words)").allTextContents();
+    expect(lines.slice(20, 23)).toEqual(["message 20", "Status → Pending", "message 21"]);
   });
 
   test("unread ones are marked, newest touched first; filter and search; a link leads to one", async () => {
@@ -518,5 +579,34 @@ describe("page /tickets", { timeout: 40_000 }, () => {
     await until("the answer", async () => (await bubbles(mia)).length === 2);
     expect(await mia.locator("#entries .by b").allTextContents()).toEqual(["You", "roy"]);
     expect(await roy.locator("#entries .by b").allTextContents()).toEqual(["mia", "You"]);
+    await mia.fill("#assignee", "mia");
+    await mia.press("#assignee", "Enter");
+    await mia.selectOption("#status", "CLOSED");
+    const closed = ["Created by mia", "Taken by mia", "Status → Closed by mia"];
+    await until("the change", async () => (await changes(roy)).join() === closed.join());
+    await until("the reader's own", async () => (await changes(mia)).includes("Status → Closed by you"));
+    await roy.reload();
+    await until("the same after a reload", async () => (await changes(roy)).join() === closed.join());
+    expect(await bubbles(roy)).toEqual(["Hello", "Hello Mia"]);
+
+    // What Mia could not send is not sent by who signs in after her in the same tab.
+    await mia.route(/\/api\/graphql\?/, (route) => route.abort());
+    await say(mia, "of Mia alone");
+    await mia.waitForSelector("[data-state=sending]");
+    await mia.click("#sign-out");
+    await mia.waitForSelector("#sign-in:not([hidden])");
+    await mia.unroute(/\/api\/graphql\?/);
+    const sees = async (sub: string, count: number) => {
+      await mia.fill("#sign-in-token", await mint(sub));
+      await mia.press("#sign-in-token", "Enter");
+      await untilBadge(mia, "Live");
+      await until(`${count} messages of ${sub}`, async () => (await bubbles(mia)).length === count);
+    };
+    await sees("roy", 2);
+    await mia.click("#sign-out");
+    await mia.waitForSelector("#sign-in:not([hidden])");
+    await sees("mia", 3);
+    await until("it to be sent", async () => (await bubbles(roy)).length === 3);
+    expect(await roy.locator("#entries .by b").allTextContents()).toEqual(["mia", "You", "mia"]);
   });
 });

@@ -16,12 +16,18 @@ const numberOf = (cursor: string): number => Number(/^e\.(\d+)-0$/.exec(cursor)?
 let server: Server;
 let url: string;
 let logEnd = 0;
+/** What the log was made anew behind; 0: never. */
+let oldest = 0;
 let status = 200;
 
 beforeAll(async () => {
   server = createServer((request, response) => {
     if (status !== 200) return response.writeHead(status).end("{}");
-    const after = numberOf(new URL(request.url ?? "", "http://a").searchParams.get("after") ?? "");
+    const cursor = new URL(request.url ?? "", "http://a").searchParams.get("after") ?? "";
+    const requested = cursor === "latest" ? logEnd : numberOf(cursor);
+    const after = Math.max(requested, oldest);
+    const gap =
+      after > requested ? { reason: "reset", requested: cursor, resumedAt: cursorOf(after + 1) } : undefined;
     const count = Math.max(0, Math.min(PAGE, logEnd - after));
     const events = Array.from({ length: count }, (_, n) => ({
       cursor: cursorOf(after + n + 1),
@@ -30,7 +36,7 @@ beforeAll(async () => {
     }));
     const next = cursorOf(after + count);
     response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ events, next, more: after + count < logEnd }));
+    response.end(JSON.stringify({ events, next, more: after + count < logEnd, gap }));
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -44,18 +50,20 @@ afterAll(async () => {
 interface Listening {
   readonly follower: Follower;
   readonly delivered: number[];
+  gaps: number;
   cursor: string;
   ready: number;
   refused: number;
 }
 
 function listen(cursor: string): Listening {
-  const state = { cursor, delivered: [] as number[], ready: 0, refused: 0 };
+  const state = { cursor, delivered: [] as number[], gaps: 0, ready: 0, refused: 0 };
   const follower = createFollower({
     request: { url, companyId: "acme", types: undefined, getToken: undefined },
     cursor: () => state.cursor,
     deliver(item) {
       state.cursor = item.cursor;
+      if (item.gap) state.gaps++;
       if (item.type) state.delivered.push(item.data as number);
     },
     onReady: () => state.ready++,
@@ -130,13 +138,49 @@ describe("createFollower", () => {
     tab.follower.stop();
   });
 
-  test("a leader that knows no cursor yet is waited for", async () => {
+  test("a tab without a cursor begins now, wherever the leader is, and is given what comes after once", async () => {
+    logEnd = 10;
+    const tab = listen("");
+    tab.follower.at(cursorOf(2));
+    tab.follower.relay(items(3, 5));
+    await waitFor("the end of the log", () => tab.cursor === cursorOf(10));
+    tab.follower.relay(items(6, 10));
+    logEnd = 12;
+    tab.follower.relay(items(11, 12));
+    await waitFor("what came after", () => tab.cursor === cursorOf(12));
+    expect(tab.delivered).toEqual([11, 12]);
+    tab.follower.stop();
+  });
+
+  test("a leader that knows no cursor yet is not waited for", async () => {
     logEnd = 2;
     const tab = listen("");
     tab.follower.at("");
-    tab.follower.relay([{ cursor: cursorOf(1), prev: "" }, ...items(2, 2)]);
+    await waitFor("its place", () => tab.ready === 1);
+    logEnd = 3;
+    tab.follower.relay([{ cursor: cursorOf(2), prev: "" }, ...items(3, 3)]);
     await waitFor("the event", () => tab.delivered.length === 1);
-    expect(tab.delivered).toEqual([2]);
+    expect(tab.delivered).toEqual([3]);
     tab.follower.stop();
   });
+
+  test.each(["before", "after"])(
+    "a gap is told once, also when it is relayed %s the log has said it",
+    async (when) => {
+      [logEnd, oldest] = [8, 6];
+      const tab = listen(cursorOf(2));
+      const gap = { reason: "reset", requested: cursorOf(2), resumedAt: cursorOf(7) };
+      const relayed = [{ cursor: cursorOf(6), prev: cursorOf(2), gap }, ...items(7, 8)];
+      tab.follower.at(cursorOf(2));
+      if (when === "before") tab.follower.relay(relayed);
+      await waitFor("the log", () => tab.cursor === cursorOf(8));
+      if (when === "after") tab.follower.relay(relayed);
+      logEnd = 9;
+      tab.follower.relay(items(9, 9));
+      await waitFor("the next event", () => tab.cursor === cursorOf(9));
+      oldest = 0;
+      expect(tab).toMatchObject({ gaps: 1, delivered: [7, 8, 9] });
+      tab.follower.stop();
+    },
+  );
 });

@@ -143,6 +143,40 @@ describe("subscribe", () => {
     expect(await tab.state()).toMatchObject({ status: 400 });
   });
 
+  test("a frame that may have no locks has a connection of its own, and goes on answering", async () => {
+    const { page } = await openTab(context, millrace.url);
+    await page.evaluate(`
+      const frame = document.createElement("iframe");
+      frame.sandbox.add("allow-scripts");
+      frame.srcdoc = "<p>a frame of an origin of its own";
+      document.body.append(frame);
+    `);
+    const frame = await waitFor("the frame", () => page.frames()[1]);
+    await frame.waitForLoadState();
+    await frame.evaluate((url) => {
+      const { millrace: library } = globalThis as unknown as {
+        millrace: typeof import("../../web/client/index.ts");
+      };
+      const states: string[] = [];
+      Object.assign(globalThis, {
+        states,
+        subscription: library.subscribe({
+          ...{ url, companyId: "acme", onEvent() {} },
+          onState: ({ kind }) => states.push(kind),
+        }),
+      });
+    }, millrace.url);
+    // Without CORS for its origin it is not let in; a frame that hangs says nothing at all.
+    const states = () =>
+      Promise.race([
+        frame.evaluate("states") as Promise<string[]>,
+        new Promise<string[]>((_, reject) => setTimeout(reject, 3000, new Error("it hangs"))),
+      ]);
+    await waitFor("an answer", async () => (await states()).includes("waiting"), { timeoutMs: 8000 });
+    await frame.evaluate("subscription.close()");
+    expect((await states()).at(-1)).toBe("closed");
+  });
+
   test("a tab that joins with a cursor of its own is given what is between", async () => {
     const leader = await open();
     const { cursors } = await leader.untilHeard(8);
@@ -232,6 +266,19 @@ describe("subscribe", () => {
     await second.evaluate("stream.close()");
     expect((await snapshots(second)).states.at(-1)?.kind).toBe("closed");
     await waitFor("no connection", () => open.size <= 1);
+  });
+
+  test("openSharedStream: a tab that led, was frozen and wakes is shown what another one leads", async () => {
+    const first = await openDashboard();
+    await untilSnapshots(first, 1);
+    const second = await openDashboard();
+    await untilSnapshots(second, 1);
+    await first.evaluate(`document.dispatchEvent(new Event("freeze"))`);
+    await untilSnapshots(second, (await snapshots(second)).messages.length + 2);
+    const before = (await snapshots(first)).messages.length;
+    await first.evaluate(`document.dispatchEvent(new Event("resume"))`);
+    await untilSnapshots(first, before + 3);
+    expect((await snapshots(first)).states.at(-1)?.kind).toBe("live");
   });
 
   test("a server that is killed and started again: every event once", async () => {

@@ -38,7 +38,8 @@ export interface Client {
   gaps(): { reason: string; requested: string; resumedAt: string }[];
   cursor(): Cursor;
   text(): string;
-  has(count: number): Promise<void>;
+  /** Options of waitFor. */
+  has(count: number, options?: { readonly timeoutMs?: number }): Promise<void>;
 }
 
 export interface ClientOptions extends Partial<Omit<JoinRequest, "company" | "sink">> {
@@ -50,7 +51,7 @@ export interface ClientOptions extends Partial<Omit<JoinRequest, "company" | "si
 export function join(hub: Hub, company: CompanyId, options: ClientOptions = {}): Client {
   const parser = createSseParser();
   const writes: number[] = [];
-  let text = "";
+  const written: Uint8Array[] = [];
   let largest = 0;
   let stalled = options.isStalled ?? false;
   let ended = false;
@@ -61,7 +62,7 @@ export function join(hub: Hub, company: CompanyId, options: ClientOptions = {}):
       parser.push(bytes, performance.now());
       largest = Math.max(largest, parser.events.length - before);
       writes.push(bytes.byteLength);
-      text += new TextDecoder().decode(bytes);
+      written.push(bytes);
       return !stalled;
     },
     onDrain() {},
@@ -99,9 +100,9 @@ export function join(hub: Hub, company: CompanyId, options: ClientOptions = {}):
     ids,
     gaps: () => data((type) => type === "gap"),
     cursor: () => parseCursor(parser.lastEventId),
-    text: () => text,
-    async has(count) {
-      await waitFor(`${count} events`, () => parser.events.length >= count);
+    text: () => written.map((bytes) => new TextDecoder().decode(bytes)).join(""),
+    async has(count, options) {
+      await waitFor(`${count} events`, () => parser.events.length >= count, options);
     },
   };
 }

@@ -70,7 +70,7 @@ async function expectLossInFlight(reader: Reader, last: number, outages: readonl
   console.log(`${lost.length} of ${last} lost in ${runs} runs, ${outages.length} kills`);
 }
 
-describe("bridge, killed with -9 under load", { timeout: 60_000 }, () => {
+describe("bridge, killed with -9 under load", { timeout: 120_000 }, () => {
   it("framed TCP, queue: only what was in flight is lost; the broker keeps what comes while nobody reads", async (context) => {
     if (noRedis) context.skip(noRedis);
     await using redis = await startRedis();

@@ -40,6 +40,8 @@ describe("what one GraphQL request may cost", () => {
     ["data thrice", `{ events(first: 1) { items { ${aliases(3, "data")} } } }`],
     ["text thrice", `{ ticket(id: "t") { messages { ${aliases(3, "text")} } } }`],
     ["messages thrice", `{ ticket(id: "t") { ${aliases(3, "messages(last: 1) { id }")} } }`],
+    ["changes thrice", `{ ticket(id: "t") { ${aliases(3, "changes(last: 1) { id }")} } }`],
+    ["what was changed thrice", `{ ticket(id: "t") { changes { ${aliases(3, "changes")} } } }`],
     [
       "data thrice by fragments",
       "{ events(first: 1) { items { a: data ...f } } } fragment f on Event { b: data ... on Event { c: data } }",

@@ -1,9 +1,9 @@
-/** readStoredNews on both stores: what the log holds at a cursor. */
+/** readStoredNews and readStoredMessages on both stores: what the log holds at a cursor. */
 import { describe, expect, it } from "vitest";
 import { createRedisLog } from "../../functions/adapters/event-log-redis.ts";
 import type { Cursor } from "../../functions/core/cursor.ts";
 import type { CompanyId } from "../../functions/core/ids.ts";
-import { readStoredNews } from "../../functions/graphql/stored-news.ts";
+import { readStoredMessages, readStoredNews } from "../../functions/graphql/stored-news.ts";
 import { ticketEvent } from "../../functions/graphql/ticket-events.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
 import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
@@ -29,17 +29,23 @@ async function check(log: EventLog) {
   for (const [n, cursor] of cursors.entries()) {
     expect(await readStoredNews(log, ACME, cursor)).toMatchObject({ message: { id: `m${n}` } });
   }
+  // Some of them, one that is held already among them, and one that the log never had.
   const [epoch] = cursors[0]!.split(".");
+  const held = { ...message, id: "held" };
+  const some = [`${epoch}.1-0` as Cursor, ...cursors.slice(0, 7), held, cursors[9]!];
+  expect((await readStoredMessages(log, ACME, some)).map(({ id }) => id)).toEqual([
+    ...["m0", "m1", "m2", "m3", "m4", "m5", "m6", "held", "m9"],
+  ]);
   expect(await readStoredNews(log, ACME, `${epoch}.1-0` as Cursor)).toBeUndefined();
 }
 
-describe("readStoredNews", () => {
-  it("of the embedded log, reads the entry at a cursor, and none where there is none", async () => {
+describe("readStoredNews, readStoredMessages", () => {
+  it("of the embedded log, read the entry at a cursor, and none where there is none", async () => {
     await using test = await startTestApp();
     await check(test.log);
   });
 
-  it.skipIf(missing("redis-server"))("of the log on Redis, does so too", async () => {
+  it.skipIf(missing("redis-server"))("of the log on Redis, do so too", async () => {
     await using server = await startRedis();
     await using redis = await connectRedis(server.url, silent);
     await using log = createRedisLog({ redis, retentionMs: 3_600_000, timeZone: "UTC", logger: silent });

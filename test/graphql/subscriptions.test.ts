@@ -226,7 +226,8 @@ describe("ticketUpdated", () => {
       yield { kind: "event", cursor: c(1), record: record({ kind: "created", ticket: before }) };
       yield { kind: "gap", cursor: c(5), gap: { reason: "expired", requested: c(1), resumedAt: c(6) } };
       const changes = { assignee: "bob" };
-      yield { kind: "event", cursor: c(6), record: record({ kind: "updated", ticket: after, changes }) };
+      const updated = { kind: "updated", ticket: after, changes, by: null } as const;
+      yield { kind: "event", cursor: c(6), record: record(updated) };
     }
     const { Subscription } = subscriptionResolvers({
       live: { follow: async () => items() },

@@ -145,6 +145,122 @@ describe("tickets", () => {
     expect(seen).toEqual(["t4", "t3", "t1", "t0"]);
   });
 
+  it("pages of those touched last have those with a message or change last first, and go on", async () => {
+    for (let n = 0; n < 6; n++) await run(CREATE, { input: { subject: "s" }, id: `t${n}` });
+    await run(UPDATE, { id: "t1", input: { status: "CLOSED" } });
+    await run(POST, { ticketId: "t3", text: "hello" });
+    const page = async (after: string | null, status: string | null = null) => {
+      const query =
+        "query ($after: String, $status: TicketStatus) { tickets(order: TOUCHED, status: $status, first: 2, after: $after) { items { id } next } }";
+      const { data } = await run(query, { after, status });
+      const { items, next } = data!.tickets as { items: { id: string }[]; next: string | null };
+      return { ids: items.map(({ id }) => id), next };
+    };
+    const first = await page(null);
+    expect(first.ids).toEqual(["t3", "t1"]);
+    const second = await page(first.next);
+    expect(second.ids).toEqual(["t5", "t4"]);
+    // Touched meanwhile: it is no more behind the page before.
+    await run(POST, { ticketId: "t0", text: "hello" });
+    expect(await page(second.next)).toEqual({ ids: ["t2"], next: null });
+    expect((await page(null, "CLOSED")).ids).toEqual(["t1"]);
+    expect(codeOf(await run('{ tickets(order: TOUCHED, after: "x") { next } }'))).toBe("invalid-input");
+  });
+
+  it("changes say what was changed by whom, in the order of the log; a retry is one", async () => {
+    await run(CREATE, { input: { subject: "s" }, id: "t" });
+    const mia = await token({ sub: "mia", companyId: "acme" });
+    for (let times = 0; times < 2; times++) {
+      await run(UPDATE, { id: "t", input: { status: "CLOSED" }, updateId: "u1" }, mia);
+    }
+    await run(UPDATE, { id: "t", input: { assignee: null, subject: "other" }, updateId: "u2" });
+    const changes = "changes(last: 2) { id at by changes }";
+    const all = (await run(`{ ticket(id: "t") { ${changes} } }`)).data!.ticket;
+    expect(all).toEqual({
+      changes: [
+        { id: "u1", at: expect.any(String), by: "mia", changes: { status: "CLOSED" } },
+        { id: "u2", at: expect.any(String), by: "ann", changes: { assignee: null, subject: "other" } },
+      ],
+    });
+    const { data } = await run('{ ticket(id: "t") { changes(last: 1) { id } } }');
+    expect(data!.ticket).toEqual({ changes: [{ id: "u2" }] });
+    const { events } = (await (await test.ask("/stream/history?companyId=acme")).json()) as {
+      events: { type: string; data: { by?: unknown } }[];
+    };
+    const updated = events.filter(({ type }) => type === "ticket.updated");
+    expect(updated.map(({ data }) => data.by)).toEqual(["mia", "ann"]);
+    for (const given of ["0", "101"]) {
+      expect(codeOf(await run(`{ ticket(id: "t") { changes(last: ${given}) { id } } }`))).toBe(
+        "invalid-input",
+      );
+    }
+  });
+
+  it("messages page back to the first, far beyond what is held in memory", async () => {
+    await run(CREATE, { input: { subject: "s" }, id: "t" });
+    await run(CREATE, { input: { subject: "s" }, id: "other" });
+    const at = new Date().toISOString();
+    const text = "x".repeat(7_000);
+    // Others' events in between, so that neighbours in the talk are none in the log.
+    for (let from = 0; from < 300; from += 50) {
+      const posts = Array.from({ length: 50 }, (_, n) => {
+        const id = `m${from + n}`;
+        const message = { id, ticketId: "t", author: null, text: `${id} ${text}`, at };
+        return ticketEvent("acme" as CompanyId, { kind: "message", message }, id);
+      });
+      await test.log.append(posts);
+      await test.append("acme", 20, { from });
+    }
+    const read = async (before: string | undefined, last = 70) => {
+      const query =
+        'query ($last: Int, $before: ID) { ticket(id: "t") { messages(last: $last, before: $before) { id text } } }';
+      const { data, errors } = await run(query, { last, before });
+      expect(errors).toBeUndefined();
+      const { messages } = data!.ticket as { messages: { id: string; text: string }[] };
+      for (const { id, text } of messages) expect(text.startsWith(`${id} x`)).toBe(true);
+      return messages.map(({ id }) => id);
+    };
+    const seen: string[] = [];
+    for (;;) {
+      const page = await read(seen[0]);
+      seen.unshift(...page);
+      if (page.length < 70) break;
+    }
+    expect(seen).toEqual(Array.from({ length: 300 }, (_, n) => `m${n}`));
+    expect(await read("m0")).toEqual([]);
+    // In a list, and of a ticket of another's message.
+    const list = (before: string) =>
+      run(`{ tickets { items { id messages(last: 1, before: "${before}") { id } } } }`);
+    expect(codeOf(await list("m5"))).toBe("invalid-input");
+    expect(codeOf(await run('{ ticket(id: "other") { messages(before: "m5") { id } } }'))).toBe(
+      "invalid-input",
+    );
+    const many = [1, 2, 3].map(
+      (n) => `a${n}: ticket(id: "t") { messages(last: 100, before: "m10${n}") { id } }`,
+    );
+    expect(codeOf(await run(`{ ${many.join(" ")} }`))).toBe("too-large");
+    expect(codeOf(await run(`{ ${many.slice(1).join(" ")} }`))).toBeUndefined();
+  });
+
+  it("a message touches its ticket: one that is written to is not forgotten for others", async () => {
+    await run(CREATE, { input: { subject: "s" }, id: "old" });
+    await run(CREATE, { input: { subject: "s" }, id: "written-to" });
+    const stamp = new Date().toISOString();
+    const base = { subject: "s", status: "OPEN", priority: "LOW", requester: null, assignee: null } as const;
+    const append = (from: number, count: number) =>
+      test.log.append(
+        Array.from({ length: count }, (_, n) => {
+          const ticket = { ...base, id: `o${from + n}`, createdAt: stamp, updatedAt: stamp };
+          return ticketEvent("acme" as CompanyId, { kind: "created", ticket }, ticket.id);
+        }),
+      );
+    await append(0, 1_000);
+    await run(POST, { ticketId: "written-to", text: "hello" });
+    await append(1_000, 1_100);
+    expect((await run(READ, { id: "old" })).data!.ticket).toBeNull();
+    expect((await run(READ, { id: "written-to" })).data!.ticket).not.toBeNull();
+  });
+
   it("a book reads on from its cursor over pages of other events", async () => {
     await run(CREATE, { input: { subject: "s" }, id: "t" });
     for (let from = 0; from < 1_500; from += 500) await test.append("acme", 500, { from });

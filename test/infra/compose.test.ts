@@ -39,6 +39,8 @@ interface Service {
   readonly healthcheck?: { readonly test: readonly string[] };
   readonly command?: readonly string[];
   readonly read_only: boolean;
+  readonly init?: boolean;
+  readonly ulimits?: object;
   readonly cap_drop: readonly string[];
   readonly security_opt: readonly string[];
   readonly stop_grace_period?: string;
@@ -62,6 +64,9 @@ const makeSecrets = () =>
   execFileSync("sh", ["infra/make-secrets.sh", secrets], { cwd: ROOT, encoding: "utf8" });
 const secret = (name: string) => readFileSync(join(secrets, name), "utf8").trim();
 makeSecrets();
+
+/** A value as Compose reads it where no variable is set. */
+const withDefaults = (value: string) => value.replace(/^\$\{\w+:-(.*)\}$/, "$1");
 
 const secretsOf = ({ secrets: given = [] }: Service) =>
   given.map((one) => (typeof one === "string" ? { source: one, target: one } : one));
@@ -105,7 +110,7 @@ describe("infra/compose.yaml", () => {
         name,
       ).toEqual([]);
       const env = Object.entries(environment).map(([key, value]) => {
-        const text = String(value).replace(/^\$\{\w+:-(.*)\}$/, "$1");
+        const text = withDefaults(String(value));
         return [key, text.replace("/run/secrets", secrets)];
       });
       const settings = readSettingsAndFiles(Object.fromEntries(env));
@@ -194,6 +199,9 @@ describe("infra/compose.yaml", () => {
       expect(service.security_opt, name).toEqual(["no-new-privileges:true"]);
       expect(service.read_only, name).toBe(name !== "ibm-mq");
       expect(Object.keys(service.deploy.resources.limits).sort(), name).toEqual(["cpus", "memory", "pids"]);
+      expect(service.ulimits, name).toEqual({ nofile: 65536 });
+      // As process 1 a Node ignores the SIGTERM that comes before it listens for one.
+      expect(service.init === true, name).toBe(service.build !== undefined);
     }
   });
 
@@ -249,13 +257,16 @@ describe("the servers of infra/compose.yaml", () => {
         "/run/secrets": secrets,
         "dir /data": `dir ${folder}`,
       });
-      const server = start("redis-server", [conf, "--port", String(port), "--bind", "127.0.0.1"]);
+      const [, , ...further] = compose.services.redis?.command ?? [];
+      const own = ["--port", String(port), "--bind", "127.0.0.1"];
+      const server = start("redis-server", [conf, ...further.map(withDefaults), ...own]);
       try {
         await waitFor("redis-server", () => accepts(port));
         const url = secret("redis-url").replace("redis:6379", `127.0.0.1:${port}`);
         const client = await createClient({ url }).connect();
         expect(await client.configGet("maxmemory-policy")).toEqual({ "maxmemory-policy": "noeviction" });
         expect(await client.configGet("appendonly")).toEqual({ appendonly: "yes" });
+        expect(await client.configGet("maxmemory")).toEqual({ maxmemory: String(1024 ** 3) });
         client.destroy();
         const options = { url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } } as const;
         const stranger = createClient(options).on("error", () => {});

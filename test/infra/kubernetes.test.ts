@@ -101,6 +101,8 @@ function settingsOf(configMap: string): Readonly<Record<string, string>> {
 }
 const matches = (selector: Labels, labels: Labels) =>
   Object.entries(selector).every(([name, value]) => labels[name] === value);
+/** Has no pods, so that who is led to it finds nobody. */
+const NOBODY = "millrace-nobody";
 const PORTS: Readonly<Record<string, string>> = {
   "millrace-edge-node": "PORT",
   "millrace-bridge": "BRIDGE_PORT",
@@ -162,7 +164,7 @@ describe("infra/kubernetes", () => {
   it("leads each Service, Ingress, autoscaler and policy to what there is", () => {
     const portNames = (name: string) =>
       deployments.find((one) => one.name === name)?.container.ports.map((port) => port.name) ?? [];
-    for (const { metadata, spec } of ofKind("Service")) {
+    for (const { metadata, spec } of ofKind("Service").filter((one) => one.metadata.name !== NOBODY)) {
       const { selector, ports } = spec as unknown as { selector: Labels; ports: { targetPort: string }[] };
       expect(deployments.filter(({ labels }) => matches(selector, labels)).map(({ name }) => name)).toEqual([
         metadata.name,
@@ -185,6 +187,21 @@ describe("infra/kubernetes", () => {
       const { ingress } = spec as unknown as { ingress: { ports: { port: string }[] }[] };
       for (const { port } of ingress.flatMap(({ ports }) => ports))
         expect(portNames(metadata.name)).toContain(port);
+    }
+  });
+
+  it("leads what is the operator's alone to a Service without pods", () => {
+    const nobody = ofKind("Service").find(({ metadata }) => metadata.name === NOBODY)!;
+    expect(Object.keys(nobody.spec)).toEqual(["ports"]);
+    const { rules } = ofKind("Ingress")[0]!.spec as unknown as {
+      rules: { http: { paths: { path: string; backend: { service: { name: string } } }[] } }[];
+    };
+    for (const { http } of rules) {
+      expect(http.paths.map(({ path, backend }) => [path, backend.service.name])).toEqual([
+        ["/", "millrace-edge-node"],
+        ["/metrics", NOBODY],
+        ["/admin", NOBODY],
+      ]);
     }
   });
 

@@ -92,6 +92,14 @@ describe("infra/prometheus", () => {
     }
   });
 
+  it("docs/operations.md has a heading for each, so that its link leads there", () => {
+    const headings = Array.from(
+      read("docs/operations.md").matchAll(/^### (millrace-\S+)$/gm),
+      ([, name]) => name,
+    );
+    expect(headings.sort()).toEqual(alerts.map(({ alert }) => kebab(alert)).sort());
+  });
+
   it("alerts.test.yml: each is shown to fire, with all labels its text names, and not to fire too", () => {
     expect(tests.map(({ name }) => name)).toEqual(alerts.map(({ alert }) => alert));
     for (const [at, { name, promql_expr_test }] of tests.entries()) {

@@ -1,6 +1,6 @@
 /** The shipped configuration in a real nginx, before two instances on one Redis. */
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
 import { get } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -285,6 +285,38 @@ describe("infra/nginx", { timeout: 60_000 }, () => {
     ]);
   });
 
+  it("keeps /metrics and /admin to this machine, however they are spelt", async () => {
+    const paths = [
+      ...[
+        "/metrics",
+        "/admin/revocations",
+        "//metrics",
+        "/%6detrics",
+        "/x/../metrics",
+        "/./admin/companies/acme/features",
+      ],
+      ...["/metrics?x=1", "/%61dmin/revocations"],
+    ];
+    for (const path of paths) expect(await statusFrom("127.0.0.2", path), path).toBe(403);
+    // What nginx does not take for these is not them for Millrace either.
+    for (const path of ["/metrics/", "/METRICS", "/metrics%2f", "/%256detrics"]) {
+      expect(await statusFrom("127.0.0.2", path), path).toBe(404);
+    }
+    expect(await statusFrom("127.0.0.2", "/healthz")).toBe(200);
+    expect(await statusFrom("127.0.0.1", "/metrics")).toBe(200);
+    // Of Millrace: no token.
+    expect(await statusFrom("127.0.0.1", "/admin/companies/acme/features", "PUT")).toBe(401);
+  });
+
+  it("asks one address to slow down with its tickets, and no other one", async () => {
+    // The burst is let through at once, so many at a time are over it.
+    const flood = Array.from({ length: 160 }, () => statusFrom("127.0.0.3", "/stream/tickets", "POST"));
+    const statuses = await Promise.all(flood);
+    expect(new Set(statuses)).toEqual(new Set([401, 429]));
+    expect(statuses.filter((status) => status === 401).length).toBeGreaterThan(99);
+    expect(await statusFrom("127.0.0.4", "/stream/tickets", "POST")).toBe(401);
+  });
+
   it("takes a cookie of 4 KiB from the server", async () => {
     const cookie = `__Host-millrace=${"x".repeat(4_080)}`;
     const server = createServer((_, response) => response.setHeader("set-cookie", cookie).end("ok"));
@@ -362,6 +394,14 @@ describe("infra/nginx", { timeout: 60_000 }, () => {
     }
   });
 });
+
+/** The status of an answer, asked for from that address of the loopback network and by the path as it is spelt. */
+async function statusFrom(localAddress: string, path: string, method = "GET"): Promise<number | undefined> {
+  const request = httpRequest({ host: "127.0.0.1", port: new URL(plain).port, path, method, localAddress });
+  const [response] = (await once(request.end(), "response")) as [IncomingMessage];
+  response.resume();
+  return response.statusCode;
+}
 
 interface Stats {
   readonly connections: { readonly totalConnections: number };

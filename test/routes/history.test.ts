@@ -124,6 +124,21 @@ describe("GET /stream/history", () => {
     expect((await read(`&after=${GENESIS}`)).events).toHaveLength(1);
   });
 
+  it("says where the log ends, for who reads from now on", async () => {
+    const { read, ask, append } = await start();
+    expect(await read("&after=latest")).toEqual({ events: [], next: GENESIS, more: false });
+    const tip = (await append("acme", 12)).at(-1)!;
+    await append("globex", 1);
+    const response = await ask(`${PATH}&after=latest&limit=5`);
+    expect(await response.clone().json()).toEqual({ events: [], next: tip, more: false });
+    expect(response.headers.get("cache-control")).toBe("private, no-cache");
+    const ifNoneMatch = { headers: { "if-none-match": response.headers.get("etag")! } };
+    expect((await ask(`${PATH}&after=latest`, ifNoneMatch)).status).toBe(304);
+    const [next] = await append("acme", 1, { from: 12 });
+    expect((await ask(`${PATH}&after=latest`, ifNoneMatch)).status).toBe(200);
+    expect(await read(`&after=${tip}`)).toMatchObject({ events: [{ cursor: next }], next });
+  });
+
   it("says what has expired, and goes on with the oldest kept", async () => {
     const { read, append } = await start({ maxEvents: 3 });
     const [first] = await append("acme", 1);
@@ -161,6 +176,7 @@ describe("GET /stream/history", () => {
     ["no company", "/stream/history", 400],
     ["a bad company", "/stream/history?companyId=a%20b", 400],
     ["a bad cursor", `${PATH}&after=nonsense`, 400],
+    ["a word like latest", `${PATH}&after=Latest`, 400],
     ["two cursors", `${PATH}&after=&after=`, 400],
     ["a limit of 0", `${PATH}&limit=0`, 400],
     ["a limit of 501", `${PATH}&limit=501`, 400],
@@ -195,6 +211,8 @@ describe("GET /stream/history", () => {
     expect([response.status, response.headers.has("retry-after")]).toEqual([503, true]);
     expect(await response.text()).not.toContain("DATA_DIR");
     expect(logged().some(({ fields }) => String(fields.reason).includes("DATA_DIR"))).toBe(true);
+    Object.assign(log, { tip: (await brokenLog()).tip });
+    expect((await ask(`${PATH}&after=latest`)).status).toBe(503);
   });
 });
 

@@ -127,6 +127,7 @@ describe("answers", () => {
     { id: "socketUpdates", path: "/ws/updates?companyId=acme", status: 426 },
     { id: "readHistory", path: "/stream/history?companyId=acme&limit=2", status: 200 },
     { id: "readHistory", path: "/stream/history?companyId=acme&after=gone.1-1", status: 200 },
+    { id: "readHistory", path: "/stream/history?companyId=acme&after=latest", status: 200 },
     { id: "readHistory", path: "/stream/history?companyId=acme", status: 401, token: null },
     { id: "readStats", path: "/stream/stats", status: 200 },
     { id: "readStats", path: "/stream/stats", status: 200, token: ops },

@@ -79,8 +79,28 @@ async function performAll(session: Session, must: readonly string[]): Promise<Re
   return results;
 }
 
-const failed = (results: readonly Result[]): string[] =>
-  results.filter(({ outcome }) => outcome.kind === "fail").map(({ check }) => check.id);
+/** What each failed check saw, by its name. */
+const failed = (results: readonly Result[]): Map<string, string> =>
+  new Map(
+    results.flatMap(({ check, outcome }) =>
+      outcome.kind === "fail" ? [[check.id, outcome.seen] as const] : [],
+    ),
+  );
+
+/**
+ * As performAll, and then once more, one by one, what is not as wanted: a machine that stands still for seconds fails checks of their
+ * patience, a defect fails them again.
+ */
+async function performTwice(session: Session, must: readonly string[], may: readonly string[]) {
+  const found = failed(await performAll(session, must));
+  const isOdd = (id: string) => (must.includes(id) ? !found.has(id) : found.has(id) && !may.includes(id));
+  for (const check of session.checks.filter(({ id }) => isOdd(id))) {
+    const again = failed([await session.perform(check)]);
+    found.delete(check.id);
+    for (const [id, seen] of again) found.set(id, seen);
+  }
+  return found;
+}
 
 const RESUME = [
   ...["seam", "reconnects", "query", "header-wins", "long-absence"].map((name) => `resume.${name}`),
@@ -161,9 +181,9 @@ describe("conformance kit", () => {
     it.concurrent(`finds the defect ${defect} and blames nothing else`, async () => {
       await using server = await startReference({ ...withTokens(), defect: defect as Defect });
       const session = await prepare({ ...server.target, profile: "millrace", patienceMs: 3_000 });
-      const found = failed(await performAll(session, must));
-      expect(found).toEqual(expect.arrayContaining([...must]));
-      expect(found.filter((id) => !must.includes(id) && !may.includes(id))).toEqual([]);
+      const found = await performTwice(session, must, may);
+      expect([...found.keys()]).toEqual(expect.arrayContaining([...must]));
+      expect([...found].filter(([id]) => !must.includes(id) && !may.includes(id))).toEqual([]);
     });
   }
 });

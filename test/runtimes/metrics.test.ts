@@ -113,6 +113,23 @@ describe("streams", () => {
   });
 });
 
+describe("the time from append to socket", () => {
+  it("is not that of a client which took nothing, where all wait for it", async () => {
+    const [hub, company] = [hubOf(), newCompany("metrics")];
+    const slow = join(hub, company, { isStalled: true });
+    await waitFor("the stall", () => hub.backlog().streams.stalled === 1);
+    await store.log.append(events(company, 0, 10));
+    await waitFor("the events", () => hub.backlog().undeliveredEvents === 10);
+    slow.drain();
+    await slow.has(10);
+    expect((await scrape({ hub }))("millrace_delivery_seconds_count")).toBe(0);
+    await store.log.append(events(company, 10, 20));
+    await slow.has(20);
+    expect((await scrape({ hub }))("millrace_delivery_seconds_count")).toBe(1);
+    slow.membership.leave();
+  });
+});
+
 describe("the retention headroom", () => {
   const company = newCompany("metrics");
   /** A stream has been given nothing for so long, of a company with so many events, the oldest so old. */

@@ -2,12 +2,12 @@
 
 /**
  * Resolves with the first value of `probe` that is neither undefined nor false.
- * Rejects naming `what` when `timeoutMs` (default 15,000) passes first: the last error of the probe is its cause.
+ * Rejects naming `what` when `timeoutMs` (default 30,000: a busy machine is no failure) passes first: the last error of the probe is its cause.
  */
 export async function waitFor<T>(
   what: string,
   probe: () => T | Promise<T>,
-  { timeoutMs = 15_000, everyMs = 10 }: { timeoutMs?: number; everyMs?: number } = {},
+  { timeoutMs = 30_000, everyMs = 10 }: { timeoutMs?: number; everyMs?: number } = {},
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = Date.now() + timeoutMs;
   let cause: unknown;

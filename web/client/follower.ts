@@ -9,11 +9,11 @@ import { sleep } from "./sleep.ts";
 
 export interface FollowerOptions {
   readonly request: UpdatesRequest;
-  /** Of this tab; undefined before its first. */
+  /** Of this tab; empty: it begins where the log ends, wherever the leader is. */
   cursor(): string;
   /** Moves the cursor. */
   deliver(item: Item): void;
-  /** The log has been asked, and this tab has all of it. */
+  /** The log has been asked, and this tab has all of it. Called once. */
   onReady(): void;
   /** The server does not let this reader in, whatever the other tab is shown. */
   onRefused(outcome: Outcome & { readonly kind: "refused" }): void;
@@ -31,7 +31,8 @@ const MOST_HELD = 1000;
 /** Milliseconds between two looks into the log while what was relayed is not in it yet, or it cannot be asked; up to 30 times as long. */
 const AGAIN_MS = 1000;
 
-export function createFollower({ request, cursor, deliver, onReady, onRefused }: FollowerOptions): Follower {
+export function createFollower(options: FollowerOptions): Follower {
+  const { request, cursor, deliver } = options;
   const stopped = new AbortController();
   const { signal } = stopped;
   /** Relayed, and not known to follow the cursor. */
@@ -67,7 +68,7 @@ export function createFollower({ request, cursor, deliver, onReady, onRefused }:
         const after = cursor();
         const page = await readPage(request, after, { signal, retry: () => {} });
         if (signal.aborted) return;
-        if (page.kind === "refused") return onRefused(page);
+        if (page.kind === "refused") return options.onRefused(page);
         if (page.kind === "ended") throw page;
         failures = 0;
         // What was relayed meanwhile followed: the page is of before.
@@ -90,13 +91,9 @@ export function createFollower({ request, cursor, deliver, onReady, onRefused }:
       if (waitMs) await sleep(waitMs, signal);
     }
     isAsking = false;
+    if (isReady || signal.aborted) return;
     isReady = true;
-    if (!signal.aborted) onReady();
-  }
-
-  /** From now on begins where the leader is. */
-  function begin(there: string): void {
-    if (there && !cursor()) deliver({ cursor: there, prev: "" });
+    options.onReady();
   }
 
   /**
@@ -116,8 +113,6 @@ export function createFollower({ request, cursor, deliver, onReady, onRefused }:
 
   return {
     at(there) {
-      begin(there);
-      if (!cursor() || (isReady && there === cursor())) return;
       if (there) held.push({ cursor: there, prev: there });
       if (!isReady || !splice()) void askLog();
     },
@@ -126,10 +121,7 @@ export function createFollower({ request, cursor, deliver, onReady, onRefused }:
         if (isReady && held.length === 0 && item.prev === cursor()) deliver(item);
         else held.push(item);
       }
-      const [first] = held;
-      if (!first) return;
-      if (held.length > MOST_HELD) held = held.slice(-MOST_HELD);
-      begin(first.prev || first.cursor);
+      held = held.slice(-MOST_HELD);
       if (!isReady || !splice()) void askLog();
     },
     stop: () => stopped.abort(),

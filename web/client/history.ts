@@ -26,13 +26,17 @@ export interface Page {
 /** Events of a page: the server's most. */
 const PAGE_EVENTS = "500";
 
-/** The page behind a cursor; empty: from the beginning. Rejects when the server cannot be reached. */
+/** The page behind a cursor; empty: no events, and where the log ends. Rejects when the server cannot be reached. */
 export async function readPage(
   { url, companyId, types, getToken }: UpdatesRequest,
   after: string,
   attempt: Pick<Attempt, "signal" | "retry">,
 ): Promise<Page | Outcome> {
-  const address = siblingUrl(url, "/stream/history", { companyId, limit: PAGE_EVENTS, after });
+  const address = siblingUrl(url, "/stream/history", {
+    companyId,
+    limit: PAGE_EVENTS,
+    after: after || "latest",
+  });
   // Full pages do not change: the browser may have them.
   const response = await fetchAs(getToken, address, { cache: "default", signal: attempt.signal });
   const refused = await refusalOf(response, attempt);
@@ -40,10 +44,13 @@ export async function readPage(
   const page = await response.json();
   const items: Item[] = [];
   let prev = after;
-  if (page.gap) items.push({ cursor: prev, prev, gap: gapOf(page.gap) });
+  // In one step with the event behind it: between the two there is no cursor, and it must not be told again.
+  let gap = page.gap && gapOf(page.gap);
   for (const { cursor, type, data } of page.events) {
-    items.push({ cursor, prev, ...(!types || types.includes(type) ? { type, data } : {}) });
+    items.push({ cursor, prev, gap, ...(!types || types.includes(type) ? { type, data } : {}) });
     prev = cursor;
+    gap = undefined;
   }
+  if (gap) items.push({ cursor: page.next, prev, gap });
   return { kind: "page", items, next: page.next, more: page.more };
 }

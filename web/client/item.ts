@@ -12,15 +12,15 @@ export interface StreamGap {
   readonly resumedAt: string;
 }
 
-/** One step through the log: an event, a gap, or (with neither) events that were not asked for. */
+/** One step through the log: a gap, an event, a gap and the event behind it, or (with neither) events that were not asked for. */
 export interface Item {
   /** Where the reader stands behind it. */
   readonly cursor: string;
   /** Where it stood before; empty when that is not known. */
   readonly prev: string;
-  readonly type?: string;
+  readonly gap?: StreamGap | undefined;
+  readonly type?: string | undefined;
   readonly data?: unknown;
-  readonly gap?: StreamGap;
 }
 
 /** What a gap says. Anything may come in: what is no text is left empty. */

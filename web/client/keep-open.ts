@@ -52,15 +52,14 @@ export interface KeptOpen {
   close(): void;
 }
 
-/** Why a try was given up: the `reason` of its signal. */
-interface Abandoned {
+/** Why a try was given up of which nothing had been heard: the `reason` of its signal. */
+interface Silence {
   readonly message: string;
-  readonly isSilence?: boolean;
+  readonly isSilence: true;
 }
 
-/** Whether a try was given up because nothing had been heard of it. */
 export function isSilence(signal: AbortSignal | undefined): boolean {
-  return (signal?.reason as Abandoned | undefined)?.isSilence === true;
+  return (signal?.reason as Partial<Silence> | undefined)?.isSilence === true;
 }
 
 /** Milliseconds before the first reconnect when the server has not said (its `retry:`). */
@@ -93,7 +92,7 @@ export function keepOpen(
   /** A new try at once, instead of the present one or of the rest of the delay. */
   function restart(): void {
     restarted = true;
-    request.abort({ message: "the network changed" } satisfies Abandoned);
+    request.abort();
     waiting.abort();
   }
 
@@ -119,7 +118,7 @@ export function keepOpen(
     const heard = (): void => {
       clearTimeout(watchdog);
       if (signal.aborted) return;
-      const silence: Abandoned = {
+      const silence: Silence = {
         message: `nothing heard for ${Math.round(silenceMs / 1000)} s`,
         isSilence: true,
       };
@@ -187,7 +186,7 @@ export function keepOpen(
       setState({ kind: "closed" });
       closed = true;
       stopPage();
-      request.abort({ message: "closed" } satisfies Abandoned);
+      request.abort();
       waiting.abort();
     },
   };

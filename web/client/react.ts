@@ -47,8 +47,8 @@ const NOTHING: EventStream<never> = {
 };
 
 /**
- * Subscribes while the component is there. Another `url`, `companyId`, `types`, `after`, `share`, `resume` or `enabled` begins anew; other options, new
- * functions among them, are taken up without. On a server it gives what is not connected yet.
+ * Subscribes while the component is there. Another `url`, `companyId`, `types`, `after`, `share`, `resume` or `enabled` begins anew, and a `getToken` where there
+ * was none; other options, new functions among them, are taken up without. On a server it gives what is not connected yet.
  */
 export function useEventStream<T = unknown>(options: EventStreamOptions<T>): EventStream<T> {
   const latest = useRef(options);
@@ -56,21 +56,22 @@ export function useEventStream<T = unknown>(options: EventStreamOptions<T>): Eve
     latest.current = options;
   });
   const { url = "", companyId, types, after, share, resume, enabled = true } = options;
-  const key = JSON.stringify([String(url), companyId, types, after, share, enabled]);
+  const key = JSON.stringify([String(url), companyId, types, after, share, enabled, !options.getToken]);
   // The key says what matters: arrays and URLs are made anew at each render.
   const store = useMemo(() => createStore(latest, enabled), [key, resume]);
   return useSyncExternalStore(store.subscribe, store.getSnapshot, () => NOTHING);
 }
 
 function createStore<T>(latest: { readonly current: EventStreamOptions<T> }, isEnabled: boolean) {
-  let snapshot: EventStream<T> = NOTHING;
+  let snapshot: EventStream<T> = isEnabled ? NOTHING : { ...NOTHING, state: { kind: "closed" } };
   return {
     getSnapshot: () => snapshot,
     subscribe(onChange: () => void): () => void {
       if (!isEnabled) return () => {};
+      let isOver = false;
       const change = (changed: Partial<EventStream<T>>): void => {
         snapshot = { ...snapshot, ...changed };
-        onChange();
+        if (!isOver) onChange();
       };
       const { current } = latest;
       const subscription = subscribe<T>({
@@ -95,7 +96,12 @@ function createStore<T>(latest: { readonly current: EventStreamOptions<T> }, isE
           latest.current.onState?.(state);
         },
       });
-      return () => subscription.close();
+      return () => {
+        isOver = true;
+        subscription.close();
+        // Where the component comes back (StrictMode does so at once), that is where it begins.
+        change({ state: NOTHING.state, connected: false });
+      };
     },
   };
 }

@@ -1,6 +1,6 @@
 /** A stream of snapshots (counters, the feed, services), one connection for all tabs. A tab that joins is given what is newest. */
 import { asReader } from "./identity.ts";
-import { keepOpen, type StreamState, tell } from "./keep-open.ts";
+import { type KeptOpen, keepOpen, type StreamState, tell } from "./keep-open.ts";
 import { openStream, refusalOf, type Stream, type StreamMessage, type StreamOptions } from "./stream.ts";
 import { canShare, joinTabs, type Tabs } from "./tabs.ts";
 import { fetchAs } from "./token.ts";
@@ -69,28 +69,32 @@ export function openSharedStream(url: string | URL, options: SharedStreamOptions
       let isAdmitted = false;
 
       /** This reader's own word with the server, whatever another tab is shown. */
-      const admission = keepOpen(
-        async (attempt) => {
-          const { signal } = attempt;
-          const response = await fetchAs(getToken, address, {
-            headers: { accept: "text/event-stream" },
-            signal,
-          });
-          const refused = await refusalOf(response, attempt);
-          if (!refused) {
-            isAdmitted = true;
-            queueMicrotask(() => admission.close());
-            show();
-          }
-          return refused ?? { kind: "ended", reason: "" };
-        },
-        {
-          ...{ silenceMs, random, resumeAfter: () => "" },
-          onState: (state) => {
-            if (state.kind === "refused") setState(state);
+      const admit = (): KeptOpen => {
+        const asked = keepOpen(
+          async (attempt) => {
+            const { signal } = attempt;
+            const response = await fetchAs(getToken, address, {
+              headers: { accept: "text/event-stream" },
+              signal,
+            });
+            const refused = await refusalOf(response, attempt);
+            if (!refused) {
+              isAdmitted = true;
+              queueMicrotask(() => asked.close());
+              show();
+            }
+            return refused ?? { kind: "ended", reason: "" };
           },
-        },
-      );
+          {
+            ...{ silenceMs, random, resumeAfter: () => "" },
+            onState: (state) => {
+              if (state.kind === "refused") setState(state);
+            },
+          },
+        );
+        return asked;
+      };
+      let admission = admit();
       function show(): void {
         if (!isAdmitted) return;
         setState(said.state);
@@ -111,12 +115,17 @@ export function openSharedStream(url: string | URL, options: SharedStreamOptions
               hear(message);
             },
             (state) => {
+              isAdmitted ||= state.kind === "live";
               said = { ...said, state };
               tabs.post(said);
               setState(state);
             },
           );
-          return () => stream.close();
+          return () => {
+            stream.close();
+            // Another tab leads from now on, and the server has not said yet that this one may listen.
+            if (!isAdmitted) admission = admit();
+          };
         },
         welcome: () => ({ ...said, kept }),
         onMessage({ message, kept: all, ...next }) {
@@ -135,8 +144,8 @@ export function openSharedStream(url: string | URL, options: SharedStreamOptions
       });
       setState(said.state);
       return () => {
-        admission.close();
         tabs.close();
+        admission.close();
       };
     },
   );

@@ -24,7 +24,7 @@ export interface SubscribeOptions<T = unknown> {
   readonly url: string | URL;
   /** Whose events: 1-64 of `A-Z a-z 0-9 . _ -`. */
   readonly companyId: string;
-  /** Only these event types, at most 32. Default: all. */
+  /** Only these event types, at most 32. Default, or empty: all. */
   readonly types?: readonly string[] | undefined;
   /**
    * Gives a token of the reader; asked for before each connection, after a 401, and when the server wants a fresh one for an open stream.
@@ -72,7 +72,7 @@ const CURSOR = /^[\w.-]{1,64}$/;
 /** Opens it and keeps it open until `close`. What is wrong comes as a state. @throws TypeError when `url` is none. */
 export function subscribe<T = unknown>(options: SubscribeOptions<T>): Subscription {
   const { companyId, resume, share = true } = options;
-  const types = options.types && [...options.types].sort();
+  const types = options.types?.length ? [...options.types].sort() : undefined;
   const url = new URL(options.url, globalThis.location?.href).origin;
   const session = safeStorage(() => sessionStorage);
   // `false` has no methods, which is as good as a storage that throws.
@@ -88,7 +88,7 @@ export function subscribe<T = unknown>(options: SubscribeOptions<T>): Subscripti
     if (isClosed) return;
     cursor = next;
     if (gap) tell(() => options.onGap?.(gap));
-    else if (type) tell(() => options.onEvent({ type, data: data as T, cursor, companyId }));
+    if (type && !isClosed) tell(() => options.onEvent({ type, data: data as T, cursor, companyId }));
   }
   function setState(state: SubscriptionState): void {
     if (!isClosed) tell(() => options.onState?.(state));

@@ -27,9 +27,14 @@ const ASK_MS = 15_000;
 /** Milliseconds within which a leader answers; then its lock is taken, up to as much later again, so that not all take it together. */
 const ANSWER_MS = 4000;
 
-/** Whether tabs can find each other here: Web Locks are there over HTTPS and on localhost alone. */
+/** Whether tabs can find each other here: Web Locks are there over HTTPS and on localhost alone, and a frame may be denied channels. */
 export function canShare(): boolean {
-  return !!globalThis.navigator?.locks && typeof BroadcastChannel === "function";
+  try {
+    new BroadcastChannel("").close();
+    return !!navigator.locks;
+  } catch {
+    return false;
+  }
 }
 
 export function joinTabs<M>(name: string, on: TabsOptions<M>): Tabs<M> {
@@ -67,8 +72,9 @@ export function joinTabs<M>(name: string, on: TabsOptions<M>): Tabs<M> {
       await navigator.locks.request(name, asked, () =>
         signal.aborted ? undefined : new Promise<void>(lead),
       );
-    } catch {
-      // Taken by another tab, or given up while waiting.
+    } catch (error) {
+      // Taken by another tab, or given up while waiting. Else this frame is denied locks (a sandbox, or no cookies), and each tab leads itself.
+      if (!signal.aborted && (error as Error).name !== "AbortError") return lead(() => {});
     }
     if (signal.aborted) return;
     own.abort();

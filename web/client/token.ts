@@ -11,6 +11,18 @@ export type GetToken = (
 
 type Init = Omit<RequestInit, "headers"> & { readonly headers?: Readonly<Record<string, string>> };
 
+/** For all requests of one try: the first token, until it is refused. */
+export function keepToken(getToken: GetToken | undefined): GetToken | undefined {
+  let kept: ReturnType<GetToken>;
+  return (
+    getToken &&
+    ((why) => {
+      if (why !== "connect" || kept === undefined) kept = getToken(why);
+      return kept;
+    })
+  );
+}
+
 /** `fetch` with the token; after a 401 once more with another token. */
 export async function fetchAs(
   getToken: GetToken | undefined,

@@ -12,7 +12,7 @@ import {
 import { sleep } from "./sleep.ts";
 import type { SafeStorage } from "./storage.ts";
 import { ENDED, readSse } from "./stream.ts";
-import { type GetToken, siblingUrl } from "./token.ts";
+import { type GetToken, keepToken, siblingUrl } from "./token.ts";
 import { readWebSocket } from "./web-socket.ts";
 
 /** What carries the events. */
@@ -74,8 +74,7 @@ export function openUpdates(options: UpdatesOptions): KeptOpen {
     options.onItem({ ...item, prev });
   }
   function takeFrame(id: string, type: string | undefined, data: unknown): void {
-    if (type === "gap") take({ cursor: id, gap: gapOf(data) });
-    else take({ cursor: id, ...(type === undefined ? {} : { type, data }) });
+    take(type === "gap" ? { cursor: id, gap: gapOf(data) } : { cursor: id, type, data });
   }
 
   const read: Readonly<Record<Transport, Read>> = {
@@ -93,18 +92,14 @@ export function openUpdates(options: UpdatesOptions): KeptOpen {
       ),
     async polling(attempt, getToken) {
       const { signal } = attempt;
-      // Without a cursor it is from now on: what is there already is passed over.
-      let isJoining = !cursor;
-      for (let after = cursor; !signal.aborted; ) {
-        const page = await readPage({ ...options, getToken }, after, attempt);
+      while (!signal.aborted) {
+        const page = await readPage({ ...options, getToken }, cursor, attempt);
         if (page.kind !== "page") return page;
         if (signal.aborted) break;
         attempt.heard();
-        after = page.next;
-        if (!isJoining) for (const item of page.items) take(item);
-        isJoining &&= page.more;
-        if (!isJoining && after !== cursor) take({ cursor: after });
-        if (!isJoining) attempt.live();
+        for (const item of page.items) take(item);
+        if (page.next !== cursor) take({ cursor: page.next });
+        attempt.live();
         if (Date.now() > untilMs) break;
         if (!page.more) await sleep(pollMs, signal);
       }
@@ -119,9 +114,10 @@ export function openUpdates(options: UpdatesOptions): KeptOpen {
     if (rank > 0 && Date.now() > untilMs) rank = 0;
     if (rank === 0 && silences >= MOST_SILENCES) moveOn();
     const before = rank;
+    const getToken = keepToken(options.getToken);
     try {
       for (let tries = 0; tries < TRANSPORTS.length; tries++) {
-        const outcome = await withFirstWord(firstWordMs, attempt, options.getToken, read[transport()]);
+        const outcome = await withFirstWord(firstWordMs, attempt, getToken, read[transport()]);
         if (outcome) return outcome;
         moveOn();
       }
@@ -164,16 +160,13 @@ function withFirstWord(
   return new Promise<Outcome | undefined>((resolve, reject) => {
     const arm = (): void => {
       clearTimeout(timer);
-      if (isHeard || inner.signal.aborted) return;
+      if (isHeard) return;
       timer = setTimeout(() => {
         inner.abort();
         resolve(undefined);
       }, limitMs);
     };
-    attempt.signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      inner.abort();
-    });
+    attempt.signal.addEventListener("abort", () => inner.abort());
     arm();
     run(
       {

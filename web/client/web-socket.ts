@@ -20,7 +20,10 @@ const REASONS: ReadonlyMap<number, string> = new Map([
   [4403, "access was revoked"],
 ]);
 
-/** One connection, to its end. A browser gives a socket no header, so a ticket says who is asking. */
+/**
+ * One connection, to its end. A browser gives a socket no header, so a ticket says who is asking. Where none is given, or the page may open no
+ * socket, it has ended without a word: something else may get through, and is refused itself if the reader is.
+ */
 export async function readWebSocket(
   { url, companyId, types, getToken }: UpdatesRequest,
   after: string,
@@ -30,18 +33,14 @@ export async function readWebSocket(
   const { signal } = attempt;
   const address = siblingUrl(url, "/ws/updates", { companyId, types, lastEventId: after });
   address.protocol = address.protocol.replace("http", "ws");
-  const token = await getToken?.("connect");
-  if (token) {
-    const response = await fetchAs(
-      (why) => (why === "connect" ? token : getToken?.(why)),
-      siblingUrl(url, "/stream/tickets"),
-      { method: "POST", signal },
-    );
+  const ended: Outcome = { kind: "ended", reason: ENDED };
+  if (await getToken?.("connect")) {
+    const response = await fetchAs(getToken, siblingUrl(url, "/stream/tickets"), { method: "POST", signal });
     const refused = await refusalOf(response, attempt);
-    if (refused) return refused;
+    if (refused) return refused.kind === "refused" ? ended : refused;
     address.searchParams.set("ticket", (await response.json()).ticket);
   }
-  return await new Promise((resolve) => {
+  return await new Promise<Outcome>((resolve) => {
     const socket = new WebSocket(address);
     signal.addEventListener("abort", () => socket.close());
     if (signal.aborted) socket.close();
@@ -59,5 +58,5 @@ export async function readWebSocket(
     socket.onclose = ({ code }) => {
       resolve({ kind: "ended", reason: REASONS.get(code) ?? ENDED, isRefusal: code === 1013 });
     };
-  });
+  }).catch(() => ended);
 }

@@ -117,12 +117,20 @@ export function createChart(box: HTMLElement, options: ChartOptions): Chart {
   function read(): void {
     if (bare || !plot) return;
     const [times] = data;
-    const index = plot.cursor.idx ?? times.length - 1;
+    const index = plot.cursor.idx ?? newestIndex();
     const time = times[index];
     if (time === undefined) return;
     const clock = formatClock(new Date(time * 1000));
     const texts = series.map(({ label }, at) => `${label} ${say(data[at + 1]?.[index])}`);
     readout.textContent = `${clock} · ${texts.join(" · ")}`;
+  }
+  /** Of the newest values there are: nothing may have come since. */
+  function newestIndex(): number {
+    const [times, ...all] = data;
+    const found = times.findLastIndex((_, index) =>
+      all.some((values) => typeof values?.[index] === "number"),
+    );
+    return found < 0 ? times.length - 1 : found;
   }
   const say = (value: number | null | undefined) =>
     value === null || value === undefined ? "no value" : format(value);
@@ -140,7 +148,8 @@ export function createChart(box: HTMLElement, options: ChartOptions): Chart {
       data = [times, ...values] as unknown as uPlot.AlignedData;
       plot?.setData(data);
       read();
-      const newest = series.map(({ label }, at) => `${label} ${say(values[at]?.at(-1))}`).join(", ");
+      const index = newestIndex();
+      const newest = series.map(({ label }, at) => `${label} ${say(values[at]?.[index])}`).join(", ");
       canvas.setAttribute("aria-label", `${name}; now ${newest}`);
     },
     destroy() {

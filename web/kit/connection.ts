@@ -6,16 +6,17 @@ import type { StreamState } from "../client/stream.ts";
 import { byId, formatDuration, setText } from "./dom.ts";
 import { announce } from "./notices.ts";
 
-/** Beside the states of a stream: it does not come through but what it feeds is asked for instead, or the reader cut it. */
+/** Beside the states of a stream: it does not come through but what it feeds is asked for instead, it is live and says nothing, the reader cut it. */
 export type BadgeState =
   | StreamState
-  | { readonly kind: "polling"; readonly reason: string }
+  | { readonly kind: "polling" | "silent"; readonly reason: string }
   | { readonly kind: "cut" };
 
 const WORDS: Readonly<Record<BadgeState["kind"], string>> = {
   live: "Live",
   closed: "Closed",
   polling: "Polling",
+  silent: "Silent",
   cut: "Cut",
   connecting: "Connecting",
   waiting: "Reconnecting",

@@ -17,13 +17,16 @@ export function formatCount(count: number): string {
   return count.toLocaleString("en");
 }
 
-/** Milliseconds as seconds for a reader: `0.4 s`, `12 s`, `3 min 5 s`. */
+/** Milliseconds for a reader: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 7 min`, `3 d 4 h`. */
 export function formatDuration(ms: number): string {
   const seconds = Math.max(0, ms) / 1000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 59.5) return `${Math.round(seconds)} s`;
   const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** `14:03:07`, local time. */
@@ -31,6 +34,11 @@ export function formatClock(time: Date): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()]
     .map((n) => String(n).padStart(2, "0"))
     .join(":");
+}
+
+/** `14:03:07.042`, local time. */
+export function formatClockMs(time: Date): string {
+  return `${formatClock(time)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }
 
 /** Events a second: tenths while they say something. */

@@ -8,9 +8,11 @@ import {
   type StreamState,
 } from "../client/stream.ts";
 import { type BadgeState, showState } from "./connection.ts";
+import { formatClock } from "./dom.ts";
 import { describeGap, hideNotice, showNotice } from "./notices.ts";
 import { openPoll, type Poll } from "./poll.ts";
 import { askForToken } from "./shell.ts";
+import { watchSilence } from "./silence.ts";
 import { readToken } from "./token.ts";
 
 export interface LiveOptions extends Omit<StreamOptions, "onMessage" | "onState" | "getToken"> {
@@ -26,6 +28,8 @@ export interface LiveOptions extends Omit<StreamOptions, "onMessage" | "onState"
    * a message. The stream goes on trying. Default: nowhere.
    */
   readonly pollPath?: string;
+  /** Milliseconds without a message of a live stream after which what it feeds is of the past. Default: it may say nothing for as long as it likes. */
+  readonly silentMs?: number;
   /**
    * Whether this message says that the stream is one, where a refusal is a message as well, as in GraphQL: it is live from then on. Default:
    * from its first bytes.
@@ -44,23 +48,57 @@ const POLL_MS = 2_000;
 /** Refusals that asking would meet as well. */
 const ASKING_TOO: ReadonlySet<number> = new Set([400, 401, 403]);
 
+/** A refusal at the top of the page, or who are you; gone when it is live. */
+export function tellReader(
+  state: { readonly kind: Exclude<StreamState["kind"], "refused"> } | StreamState,
+): void {
+  if (state.kind === "live") hideNotice("refused");
+  if (state.kind !== "refused") return;
+  if (state.status === 401) askForToken(state.reason);
+  else showNotice("refused", state.reason, "bad");
+}
+
+export function tellReaderOfGap(reason: string): void {
+  showNotice("gap", `A gap: ${describeGap(reason)}.`, "bad");
+}
+
 /** Opens a stream of this server, path and query. It lives as long as the page. */
 export function openLive(
   path: string,
-  { feeds, onMessage, onState, onGap, pollPath, isOpening, shared, ...options }: LiveOptions,
+  { feeds, onMessage, onState, onGap, pollPath, silentMs, isOpening, shared, ...options }: LiveOptions,
 ): Pick<Stream, "close"> {
   const key = {};
   let state: StreamState = { kind: "connecting", resumeAfter: "" };
   let isOpen = isOpening === undefined;
   let answers: StreamState | undefined;
+  let silentSince: string | undefined;
   let poll: Poll | undefined;
   let patience: ReturnType<typeof setTimeout> | undefined;
 
   function show(): void {
     const reason = "reason" in state ? state.reason : "the stream does not come through";
-    const shown: BadgeState = answers?.kind === "live" ? { kind: "polling", reason } : state;
+    let shown: BadgeState = answers?.kind === "live" ? { kind: "polling", reason } : state;
+    if (silentSince !== undefined) shown = { kind: "silent", reason: `nothing since ${silentSince}` };
     showState(key, shown, feeds);
   }
+
+  const silence =
+    silentMs === undefined
+      ? undefined
+      : watchSilence(
+          silentMs,
+          (sinceMs) => {
+            silentSince = formatClock(new Date(sinceMs));
+            const why = "the log does not answer the server. They go on by themselves.";
+            showNotice("silence", `No numbers since ${silentSince}: ${why}`);
+            show();
+          },
+          () => {
+            silentSince = undefined;
+            hideNotice("silence");
+            show();
+          },
+        );
 
   /** Asks while the stream is not live. */
   function fallBack(): void {
@@ -72,30 +110,29 @@ export function openLive(
       patience = poll = answers = undefined;
       return;
     }
-    patience ??= setTimeout(
-      () => {
-        poll = openPoll(pollPath, {
-          everyMs: POLL_MS,
-          onAnswer: (data) => onMessage({ type: "message", data }),
-          onState(next) {
-            answers = next;
-            show();
-          },
-        });
+    if (state.kind === "refused") ask(pollPath);
+    else patience ??= setTimeout(ask, PATIENCE_MS, pollPath);
+  }
+
+  function ask(path: string): void {
+    clearTimeout(patience);
+    poll ??= openPoll(path, {
+      everyMs: POLL_MS,
+      onAnswer: (data) => onMessage({ type: "message", data }),
+      onState(next) {
+        answers = next;
+        show();
       },
-      state.kind === "refused" ? 0 : PATIENCE_MS,
-    );
+    });
   }
 
   function setState(next: StreamState): void {
     state = next;
+    if (state.kind === "live") silence?.heard();
+    else silence?.stop();
     fallBack();
     show();
-    if (state.kind === "live") hideNotice("refused");
-    if (state.kind === "refused" && answers?.kind !== "live") {
-      if (state.status === 401) askForToken(state.reason);
-      else showNotice("refused", state.reason, "bad");
-    }
+    if (answers?.kind !== "live") tellReader(state);
     onState?.(state);
   }
 
@@ -107,9 +144,10 @@ export function openLive(
         isOpen = true;
         setState({ kind: "live" });
       }
+      silence?.heard();
       if (message.type !== "gap") return onMessage(message);
       const { reason } = Object(JSON.parse(message.data)) as { reason: string };
-      showNotice("gap", `A gap: ${describeGap(reason)}.`, "bad");
+      tellReaderOfGap(reason);
       onGap?.(reason);
     },
     onState(next: StreamState) {

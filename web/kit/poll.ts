@@ -61,7 +61,9 @@ export function openPoll(path: string, { everyMs, onAnswer, onState }: PollOptio
         stop();
         onState({ kind: "refused", status, reason: messageOf(text) ?? `the server answered ${status}` });
       } else {
-        later(`the server answered ${status}`, Number(response.headers.get("retry-after") ?? 0) * 1000);
+        // A date, which a proxy may say, is no number of seconds: then the delay is this page's own.
+        const seconds = Number(response.headers.get("retry-after"));
+        later(`the server answered ${status}`, seconds > 0 ? seconds * 1000 : 0);
       }
     } catch {
       // A network error has no readable cause in a browser.

@@ -35,8 +35,7 @@ export function openShell({ companies = "one", parameters = [] }: ShellOptions =
   for (const link of document.querySelectorAll<HTMLAnchorElement>(".pages a, .brand")) {
     if (asked) link.search = `?${new URLSearchParams({ companyId: asked })}`;
   }
-  // Where the pages are a line to be pushed sideways.
-  document.querySelector(".pages [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  followPage();
   const signOut = byId("sign-out", HTMLButtonElement);
   signOut.hidden = token === undefined;
   signOut.addEventListener("click", () => {
@@ -53,6 +52,17 @@ export function openShell({ companies = "one", parameters = [] }: ShellOptions =
   form.hidden = companies === "none";
   if (companies !== "none") openCompanies(form, { companyId, known: facts.companies, mayAll, parameters });
   return { companyId };
+}
+
+/** Where the pages are a line to be pushed sideways, this one is in sight, also after the screen was turned. */
+function followPage(): void {
+  const pages = document.querySelector<HTMLElement>(".pages");
+  const here = pages?.querySelector<HTMLElement>("[aria-current]");
+  if (!pages || !here) return;
+  new ResizeObserver(() => {
+    const middle = here.offsetLeft - pages.offsetLeft + here.offsetWidth / 2;
+    pages.scrollLeft = middle - pages.clientWidth / 2;
+  }).observe(pages);
 }
 
 /** Asks for a token; `why` in the server's words. The page keeps what it shows. */
@@ -77,6 +87,9 @@ function openCompanies(
 ): void {
   const select = byId("company", HTMLSelectElement);
   const other = byId("company-text", HTMLInputElement);
+  const button = byId("company-go", HTMLButtonElement);
+  /** Whether the choice is being moved through by keys, each of which would be a change: that waits for Enter or the button (WCAG 3.2.2). */
+  let isMoving = false;
   const show = (names: readonly string[]): void => {
     const all = [...new Set([...names, ...(companyId === ALL ? [] : [companyId])])].sort();
     select.replaceChildren(
@@ -99,14 +112,37 @@ function openCompanies(
       if (document.activeElement !== select && other.hidden) show(names);
     });
   }
-  select.addEventListener("change", () => {
-    other.hidden = select.value !== ANOTHER;
-    if (other.hidden) go(select.value);
-    else other.focus();
+  const changed = (): void => {
+    const isAnother = select.value === ANOTHER;
+    other.hidden = other.disabled = !isAnother;
+    button.hidden = select.value === companyId;
+    if (isMoving || button.hidden) return;
+    if (isAnother) other.focus();
+    else go(select.value);
+  };
+  select.addEventListener("change", changed);
+  select.addEventListener("pointerdown", () => {
+    isMoving = false;
+  });
+  select.addEventListener("keydown", ({ key }) => {
+    // These open the list, where one key chooses.
+    const opens = key === " " || key === "F4";
+    isMoving = !opens && key !== "Enter";
+    if (key === "Enter") changed();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (other.value) go(other.value);
+    go(select.value === ANOTHER ? other.value : select.value);
+  });
+  form.addEventListener("focusout", ({ relatedTarget }) => {
+    // Another window has the focus: the reader comes back to it.
+    const isStill = [relatedTarget, document.activeElement].some(
+      (at) => at instanceof Node && form.contains(at),
+    );
+    if (isStill || other.value !== "") return;
+    // It names whom the page shows.
+    select.value = companyId;
+    changed();
   });
 }
 

@@ -21,6 +21,9 @@ import { parseTopics } from "./events/topic.ts";
 const { companyId } = openShell({ companies: "any", parameters: ["key"] });
 const asked = new URL(location.href).searchParams;
 
+/** Milliseconds without a snapshot after which the numbers are of the past: a new minute brings one, also where nothing happens. */
+const SILENT_MS = 75_000;
+
 const filter = byId("filter", HTMLInputElement);
 const problem = byId("filter-problem", HTMLParagraphElement);
 const count = byId("count", HTMLParagraphElement);
@@ -167,6 +170,7 @@ applyFilter();
 openLive(`/stream/dashboard${companyId ? `?${new URLSearchParams({ companyId })}` : ""}`, {
   feeds: ["figures", "minutes", "key-table"].map((id) => byId(id, HTMLElement)),
   shared: "newest",
+  silentMs: SILENT_MS,
   onMessage({ type, data }) {
     if (type !== "dashboard") return;
     newest = data;

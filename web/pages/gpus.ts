@@ -1,11 +1,12 @@
 /** The page at `/gpus`: every GPU of a company by host, live, and one of them over the last hours. */
-import { byId, formatClock, formatCount, setText } from "../kit/dom.ts";
-import { openLive } from "../kit/live.ts";
+import { byId, formatCount, setText } from "../kit/dom.ts";
 import { announce, hideNotice, showNotice } from "../kit/notices.ts";
 import { askForToken, openShell } from "../kit/shell.ts";
+import { openUpdates } from "../kit/updates.ts";
 import { type ApiError, createApi } from "./gpus/api.ts";
 import { createBackfill } from "./gpus/backfill.ts";
 import { createDetail } from "./gpus/detail.ts";
+import { drawFigures, valuesOf } from "./gpus/figures.ts";
 import { createFleet, type Gpu, MAX_GPUS, type Reading, readReading } from "./gpus/fleet.ts";
 import { createHeatMap } from "./gpus/heat-map.ts";
 import { formatFull, formatValue, metricOf, scaleOf } from "./gpus/metrics.ts";
@@ -88,7 +89,7 @@ function explain({ status, message }: ApiError): void {
   else showNotice(status === 403 ? "refused" : "api", message, status >= 500 ? "warn" : "bad");
   if (status >= 500) return;
   setText(empty, status === 401 ? "Sign in to see the GPUs." : "The server shows no GPU here.");
-  if (fleet.gpus.size === 0) detail.showNone("No GPU to show");
+  if (fleet.gpus.size === 0) detail.showNone();
 }
 
 /** Once a frame, and in a hidden page not at all. */
@@ -110,7 +111,9 @@ function draw(): void {
   changed.clear();
   isAllChanged = false;
   map.write(written, view);
-  drawFigures(view.oldBeforeMs);
+  drawFigures(fleet, metric, view.oldBeforeMs, isLoaded);
+  empty.hidden = fleet.gpus.size > 0;
+  if (isLoaded) setText(empty, `No GPU of ${companyId} has been heard of yet.`);
   if (written.some(({ uuid }) => uuid === selected)) detail.draw();
 }
 
@@ -118,39 +121,16 @@ let scale = scaleOf(metric, []);
 
 /** The colours' ends in numbers; they grow with what there is, and do not shrink under the reader's eyes. */
 function drawScale(): void {
-  const next = scaleOf(metric, [scale.least, scale.most, ...valuesNow().map(({ value }) => value)]);
+  const next = scaleOf(metric, [
+    scale.least,
+    scale.most,
+    ...valuesOf(fleet, metric).map(({ value }) => value),
+  ]);
   if (next.least !== scale.least || next.most !== scale.most) isAllChanged = true;
   scale = next;
   setText(byId("scale-least", HTMLElement), formatFull(metric, scale.least));
   setText(byId("scale-middle", HTMLElement), formatValue(metric, (scale.least + scale.most) / 2));
   setText(byId("scale-most", HTMLElement), formatFull(metric, scale.most));
-}
-
-function valuesNow(): { gpu: Gpu; value: number; timeMs: number }[] {
-  return [...fleet.gpus.values()].flatMap((gpu) => {
-    const { value, timeMs } = gpu.metrics.get(metric.id) ?? {};
-    return typeof value === "number" && timeMs !== undefined ? [{ gpu, value, timeMs }] : [];
-  });
-}
-
-function drawFigures(oldBeforeMs: number): void {
-  const { gpus, newestMs } = fleet;
-  const hosts = new Set(Array.from(gpus.values(), ({ labels }) => labels.Hostname));
-  const fresh = valuesNow().filter(({ timeMs }) => timeMs >= oldBeforeMs);
-  const highest = fresh.reduce((most, one) => (one.value > most.value ? one : most), fresh[0]!);
-  const mean = fresh.reduce((sum, { value }) => sum + value, 0) / fresh.length;
-  const text = (id: string, words: string) => setText(byId(id, HTMLElement), words);
-  text("sum-gpus", isLoaded || gpus.size > 0 ? formatCount(gpus.size) : "–");
-  text("sum-hosts", `on ${formatCount(hosts.size)} ${hosts.size === 1 ? "host" : "hosts"}`);
-  text("mean", highest ? formatFull(metric, mean) : "–");
-  text("highest", highest ? formatFull(metric, highest.value) : "–");
-  text("highest-of", highest ? `${highest.gpu.labels.Hostname} · ${highest.gpu.labels.gpu_id}` : "");
-  text("mean-of", metric.label);
-  const silent = [...gpus.values()].filter(({ newestMs: ms }) => ms > 0 && ms < oldBeforeMs).length;
-  text("silent", newestMs > 0 ? formatCount(silent) : "–");
-  text("as-of", newestMs > 0 ? `as of ${formatClock(new Date(newestMs))}` : "");
-  empty.hidden = gpus.size > 0;
-  if (isLoaded) setText(empty, `No GPU of ${companyId} has been heard of yet.`);
 }
 
 /** Those that occur, and the one that is asked for. */
@@ -169,7 +149,7 @@ function showSelected(): void {
   const uuid = selected ?? fleet.hosts()[0]?.gpus[0]?.uuid;
   const gpu = uuid === undefined ? undefined : fleet.gpus.get(uuid);
   if (!gpu) {
-    if (isLoaded) detail.showNone(uuid ? `${companyId} has no GPU ${uuid}` : "No GPU to show");
+    if (isLoaded) detail.showNone(uuid && `${companyId} has no GPU ${uuid}`);
     return;
   }
   selected = gpu.uuid;
@@ -214,11 +194,12 @@ setInterval(() => {
   schedule();
 }, LOOK_MS);
 
-const query = new URLSearchParams({ companyId, types: TELEMETRY_TYPE });
-openLive(`/stream/updates?${query}`, {
+openUpdates({
+  companyId,
+  type: TELEMETRY_TYPE,
   feeds: ["figures", "map", "series"].map((id) => byId(id, HTMLElement)),
-  onMessage({ type, data }) {
-    const reading = type === TELEMETRY_TYPE ? readReading(JSON.parse(data)) : undefined;
+  onData(data) {
+    const reading = readReading(data);
     if (!reading) return;
     take(reading);
     detail.take(reading);

@@ -23,6 +23,7 @@ const result = byId("result", HTMLParagraphElement);
 const resultText = byId("result-text", HTMLElement);
 const resultProof = byId("result-proof", HTMLSpanElement);
 const rate = byId("rate", HTMLElement);
+const empty = byId("empty", HTMLParagraphElement);
 const list = createEventList();
 const drawSparkline = createSparkline();
 
@@ -66,6 +67,10 @@ const view: SessionView = {
     stateBox.dataset.kind = next.kind;
     setText(stateText, WORDS[next.kind]);
     setText(cutButton, BUTTONS[next.kind]);
+    setText(
+      empty,
+      next.kind === "refused" ? "The server shows no events here." : "Waiting for the first event.",
+    );
     if (next.kind === "refused") showResult("plain", "", FINAL);
     else if (was === "live" && next.kind !== "live") showResult("plain", "", AWAY);
     if (was === "live" && next.kind !== "live") {

@@ -1,5 +1,5 @@
 /** The page at `/mq`: what the queue manager streams, one card a use case, from `/sse`; asked of `/api/metrics` where streams do not get through. */
-import { byId, formatClock, formatDuration, setText } from "../kit/dom.ts";
+import { byId, formatClock, setText } from "../kit/dom.ts";
 import { openLive } from "../kit/live.ts";
 import { openShell } from "../kit/shell.ts";
 import { createUseCase, type UseCase } from "./mq/use-case.ts";
@@ -9,7 +9,7 @@ const USE_CASES = [
   { feed: "PROMO_FEED", title: "Orders", color: "--replay" },
   { feed: "CENTRAL_SYNC", title: "Inventory", color: "--warn" },
 ] as const;
-/** Milliseconds without numbers, on a live stream, after which they are of the past: while the log does not answer none are sent. */
+/** Milliseconds without numbers after which they are of the past: they come every second. */
 const SILENT_MS = 5_000;
 const TICK_MS = 1_000;
 /** Milliseconds after the last numbers for which the charts stand still: the next are about to come. */
@@ -19,7 +19,6 @@ const { companyId } = openShell({ companies: "any" });
 const query = companyId === "" ? "" : `?${new URLSearchParams({ companyId })}`;
 const box = byId("cards", HTMLDivElement);
 const asOf = byId("as-of", HTMLParagraphElement);
-const silence = byId("silence", HTMLParagraphElement);
 const [template, payload] = ["use-case", "payload"].map((id) => byId(id, HTMLTemplateElement)) as [
   HTMLTemplateElement,
   HTMLTemplateElement,
@@ -32,7 +31,6 @@ box.append(...cards.map(({ card }) => card.element));
 document.title = `IBM MQ of ${companyId || "all companies"} · Millrace`;
 
 let heardMs: number | undefined;
-let isComing = false;
 let frame = 0;
 
 function draw(): void {
@@ -41,7 +39,6 @@ function draw(): void {
   const isCurrent = heardMs !== undefined && nowMs - heardMs < PAUSE_MS;
   for (const { card } of cards) card.draw(isCurrent ? (heardMs ?? nowMs) : nowMs);
   if (heardMs !== undefined) setText(asOf, `as of ${formatClock(new Date(heardMs))}`);
-  showSilence();
 }
 
 /** At most once a frame, and not while the page is hidden. */
@@ -49,29 +46,15 @@ function schedule(): void {
   if (frame === 0) frame = requestAnimationFrame(draw);
 }
 
-function showSilence(): void {
-  const silentMs = Date.now() - (heardMs ?? Date.now());
-  const isSilent = isComing && silentMs > SILENT_MS;
-  silence.hidden = !isSilent;
-  if (isSilent) {
-    const words = `No numbers for ${formatDuration(silentMs)}: the log does not answer the server. They go on by themselves.`;
-    setText(silence, words);
-    box.dataset.stale = "true";
-  }
-}
-
 openLive(`/sse${query}`, {
   feeds: [box],
   shared: "newest",
   pollPath: `/api/metrics${query}`,
-  onState({ kind }) {
-    isComing = kind === "live";
-  },
+  silentMs: SILENT_MS,
   onMessage({ type, data }) {
     if (type !== "message") return;
     const feed = JSON.parse(data) as Readonly<Record<string, UseCase>>;
     const nowMs = Date.now();
-    if (!silence.hidden) box.dataset.stale = "false";
     heardMs = nowMs;
     for (const { feed: name, card } of cards) {
       const useCase = feed[name];

@@ -5,17 +5,19 @@ import { askForToken, openShell } from "../kit/shell.ts";
 import { readToken } from "../kit/token.ts";
 import { createApi, type Status } from "./tickets/api.ts";
 import { createComposer } from "./tickets/composer.ts";
-import { createDesk, msOf } from "./tickets/desk.ts";
+import { msOf } from "./tickets/conversations.ts";
+import { createDesk } from "./tickets/desk.ts";
 import { createDetails, showPeople } from "./tickets/details.ts";
 import { openFeed } from "./tickets/feed.ts";
 import { createLoader } from "./tickets/loader.ts";
 import { createLogView } from "./tickets/log-view.ts";
-import { linesOf, rowsOf, ticketOf } from "./tickets/model.ts";
+import { rowsOf } from "./tickets/model.ts";
 import { openNewTicket } from "./tickets/new-ticket.ts";
 import type { News } from "./tickets/news.ts";
 import { createOutbox, type Sending } from "./tickets/outbox.ts";
 import { openReads, type Reads } from "./tickets/reads.ts";
 import { openSelection } from "./tickets/selection.ts";
+import { createTalk } from "./tickets/talk.ts";
 import { countWords, createTicketList } from "./tickets/ticket-list.ts";
 import { isMine, NOBODY, newId, readMe } from "./tickets/words.ts";
 
@@ -30,7 +32,8 @@ const me = readMe(readToken());
 const api = createApi(companyId);
 const desk = createDesk();
 const outbox = createOutbox({
-  ...{ api, key: `millrace.tickets.outbox.${companyId}`, onChange: draw, onUnauthorized: askForToken },
+  ...{ api, key: `millrace.tickets.outbox.${companyId}`, name: me.name },
+  ...{ onChange: draw, onUnauthorized: askForToken },
 });
 const sources = { desk, outbox, me };
 const loader = createLoader({
@@ -70,6 +73,7 @@ const log = createLogView({
   onRetry: (id) => outbox.retry(id),
   onDiscard: (id) => outbox.discard(id),
 });
+const showTalk = createTalk({ companyId, sources, loader, details, composer, log });
 
 openNewTicket(({ text, ...input }) => {
   const id = newId(me);
@@ -126,7 +130,7 @@ function leave(): void {
 
 function onNews(news: News): void {
   if (news.kind === "created") outbox.seen(news.ticket.id);
-  if (news.kind === "updated") outbox.seen(news.updateId);
+  if (news.kind === "updated") outbox.seen(news.change.id);
   if (news.kind !== "message") return;
   const { message } = news;
   outbox.seen(message.id);
@@ -139,7 +143,7 @@ function markRead(): void {
   const id = selection.id;
   const last = id === undefined ? undefined : desk.ticket(id)?.last;
   const isSeen = log.isAtEnd && !document.hidden && (wide.matches || selection.isChosen);
-  if (!isSeen || !reads || !last || !desk.conversation(last.ticketId)?.isRead) return;
+  if (!isSeen || !reads || !last || !desk.conversations.get(last.ticketId)?.isRead) return;
   if (!reads.isUnread(last.ticketId, msOf(last.at))) return;
   reads.mark(last.ticketId, msOf(last.at));
   draw();
@@ -193,40 +197,6 @@ function render(): void {
 function describeEmpty(all: number): string {
   if (!loader.isLoaded) return loader.problem ? `No tickets: ${loader.problem}.` : "Loading the tickets.";
   return all > 0 ? "No ticket fits." : "There are no tickets yet. Make the first one.";
-}
-
-function showTalk(id: string | undefined): void {
-  const ticket = id === undefined ? undefined : ticketOf(id, sources);
-  byId("talk", HTMLDivElement).hidden = ticket === undefined;
-  byId("no-talk", HTMLDivElement).hidden = ticket !== undefined;
-  const isOnItsWay = id !== undefined && outbox.of(id).some(({ what }) => what.kind === "create");
-  if (id !== undefined && !isOnItsWay) loader.open(id);
-  if (id === undefined || ticket === undefined) {
-    showNoTalk(id);
-    return;
-  }
-  details.show(ticket);
-  composer.open(id);
-  const state = isOnItsWay ? "ready" : loader.stateOf(id);
-  const { hasMore = false, isWhole = true } = desk.conversation(id) ?? {};
-  const cut = isWhole || hasMore ? "" : "Older messages are not shown.";
-  const problem = typeof state === "object" ? `Not loaded: ${state.problem}.` : cut;
-  const note = state === "loading" ? "Loading the conversation." : problem;
-  log.show(id, linesOf(id, sources), { note, hasMore });
-}
-
-function showNoTalk(id: string | undefined): void {
-  const isMissing = id !== undefined && loader.stateOf(id) === "missing";
-  setText(
-    byId("no-talk-title", HTMLHeadingElement),
-    id === undefined ? "Choose a ticket" : isMissing ? "There is no such ticket" : "Loading the ticket",
-  );
-  const missing = `The server has no ticket ${id} of ${companyId}, or its log has forgotten it.`;
-  setText(
-    byId("no-talk-text", HTMLParagraphElement),
-    isMissing ? missing : id === undefined ? "Its conversation is shown here, live." : "",
-  );
-  byId("no-talk-back", HTMLButtonElement).hidden = !isMissing;
 }
 
 /** A change that the server does not take is undone, and said; so is a ticket. */

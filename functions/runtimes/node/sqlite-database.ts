@@ -1,6 +1,8 @@
 /**
  * The embedded store: one SQLite file in DATA_DIR, shared by all that a store keeps and by any number of processes.
  */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { Logger } from "../../core/logger.ts";
 import { openSqliteFile, type SqliteFile } from "./sqlite-file.ts";
 import { createSqliteWakeUps, type SqliteWakeUps } from "./sqlite-wake-ups.ts";
@@ -104,4 +106,14 @@ export function openSqliteDatabase({ folder, logger }: { folder: string; logger:
       file[Symbol.dispose]();
     },
   };
+}
+
+/**
+ * Which version the store in the folder is of, and which one opening it makes it; nothing is changed.
+ * @throws Error of SQLite when there is none, or it cannot be read.
+ */
+export function versionOfStore(folder: string): { readonly found: number; readonly current: number } {
+  using connection = new DatabaseSync(join(folder, FILE), { readOnly: true, timeout: BUSY_MS });
+  const { user_version } = connection.prepare("PRAGMA user_version").get() as { user_version: number };
+  return { found: user_version, current: STEPS.length };
 }

@@ -95,7 +95,9 @@ function migrate(connection: DatabaseSync, steps: readonly string[]): void {
     user_version: number;
   };
   if (version > steps.length) {
-    throw new NewerFile(`written by a newer Millrace (schema ${version}), expected schema ${steps.length}`);
+    throw new NewerFile(
+      `written by a newer Millrace (schema ${version}), expected schema ${steps.length}: start the newer one, or give this one a DATA_DIR of its own`,
+    );
   }
   if (version < steps.length) {
     connection.exec(`${steps.slice(version).join("")} PRAGMA user_version = ${steps.length}`);

@@ -13,12 +13,12 @@ export interface Detail {
   take(reading: Reading): void;
   /** Writes what has changed. Once an animation frame. */
   draw(): void;
-  /** There is no such GPU. */
-  showNone(text: string): void;
+  /** There is no such GPU, in words; without them, there is none at all, and no room for one. */
+  showNone(text?: string): void;
 }
 
 /** Rows of the table. */
-const NEWEST = 8;
+const NEWEST = 50;
 const HOUR_MS = 3_600_000;
 
 /** `nowMs`: by the server's clock. */
@@ -70,6 +70,7 @@ export function createDetail(api: Api, nowMs: () => number, onFailure: (error: A
   return {
     show(next, nextMetric, nextSpanMs) {
       panel.dataset.empty = "false";
+      panel.hidden = false;
       loading?.abort();
       loading = new AbortController();
       [gpu, metric, spanMs, isCut] = [next, nextMetric, nextSpanMs, false];
@@ -98,11 +99,12 @@ export function createDetail(api: Api, nowMs: () => number, onFailure: (error: A
       }
     },
     draw,
-    showNone(text) {
+    showNone(text = "") {
       loading?.abort();
       chart?.destroy();
       [gpu, chart] = [undefined, undefined];
       panel.dataset.empty = "true";
+      panel.hidden = text === "";
       setText(byId("detail-title", HTMLElement), text);
     },
   };

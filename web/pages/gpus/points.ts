@@ -11,7 +11,7 @@ export interface Points {
   readonly all: readonly Point[];
   /** In whatever order; one of a time that is there already is the same one. Forgets what is older than the span, and the oldest of too many. */
   add(points: readonly Point[], nowMs: number): void;
-  /** For the chart: seconds since 1970 and values, a null where nothing came for long, and five minutes back where there is less. */
+  /** For the chart: seconds since 1970 and values, a null where nothing came for long; up to now, and five minutes back where there is less. */
   columns(nowMs: number): { readonly times: number[]; readonly values: (number | null)[] };
 }
 
@@ -62,6 +62,11 @@ export function createPoints(spanMs: number): Points {
         times.push(timeMs / 1000);
         values.push(value);
         lastMs = timeMs;
+      }
+      // Up to now: what has stopped shall not look as if it went on.
+      if (nowMs > lastMs) {
+        times.push(nowMs / 1000);
+        values.push(null);
       }
       return { times, values };
     },

@@ -2,7 +2,7 @@
  * The table of events, newest first. Rows are built ten times a second at most, however many events came, and no more of them
  * than are kept; a hidden page builds none.
  */
-import { byId, formatCount, setText } from "../../kit/dom.ts";
+import { byId, formatClockMs, formatCount, setText } from "../../kit/dom.ts";
 
 /** Milliseconds between two changes of the table, which is painted anew at each: faster than that nobody reads. */
 const FLUSH_MS = 100;
@@ -32,7 +32,6 @@ export interface NoteItem {
 
 export interface EventList {
   add(item: EventItem | NoteItem): void;
-  clear(): void;
 }
 
 /** Drives the table, its pause and wrap buttons. */
@@ -97,14 +96,6 @@ export function createEventList(): EventList {
       if (waiting.length > MAX_ROWS) waiting.shift();
       schedule();
     },
-    clear() {
-      waiting = [];
-      held = 0;
-      shown = 0;
-      body.replaceChildren();
-      empty.hidden = false;
-      schedule();
-    },
   };
 }
 
@@ -119,7 +110,7 @@ function buildEvent(template: HTMLTemplateElement, item: EventItem): Node {
   const received = new Date(item.receivedMs);
   const clock = time.firstElementChild as HTMLTimeElement;
   clock.dateTime = received.toISOString();
-  clock.textContent = formatClock(received);
+  clock.textContent = formatClockMs(received);
   const name = type.firstElementChild as HTMLElement;
   name.textContent = item.type;
   name.title = item.type;
@@ -148,13 +139,6 @@ function buildNote(template: HTMLTemplateElement, item: NoteItem): Node {
   cell.dataset.tone = item.tone;
   cell.textContent = item.text;
   return row;
-}
-
-/** `14:03:07.042`, local time. */
-function formatClock(time: Date): string {
-  const two = (n: number): string => String(n).padStart(2, "0");
-  const ms = String(time.getMilliseconds()).padStart(3, "0");
-  return `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}.${ms}`;
 }
 
 /** The end of a cursor is what moves. */

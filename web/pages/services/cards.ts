@@ -5,7 +5,7 @@ import { type Card, createCard } from "./card.ts";
 import { createPart } from "./part.ts";
 import { createSms } from "./sms.ts";
 import { type SmsStatistics, sumOf } from "./sms-counts.ts";
-import { LOOK_ORDER, lookOf, type ServiceStatus, type Snapshot, summary } from "./status.ts";
+import { keepNewest, LOOK_ORDER, lookOf, type ServiceStatus, type Snapshot, summary } from "./status.ts";
 
 /** Cards shown until the reader asks for all: the server knows up to 1,000 services. */
 const FIRST_CARDS = 24;
@@ -108,6 +108,7 @@ export function openServices(onNames: (names: readonly string[]) => void): void 
   });
   openLive("/api/services/status/stream", {
     feeds: [grid, byId("sms", HTMLElement)],
+    shared: keepNewest,
     onMessage({ type, data }) {
       if (type === "snapshot") {
         const { services, sms: newest, timestamp } = JSON.parse(data) as Snapshot;

@@ -1,5 +1,5 @@
 /** One line as a row of the list, with what was searched for marked. */
-import { formatClock } from "../../kit/dom.ts";
+import { formatClockMs } from "../../kit/dom.ts";
 import { LEVELS, type Line, NOTE } from "./line.ts";
 
 export interface LogRow {
@@ -50,7 +50,7 @@ export function createLogRow(): LogRow {
       marked = pattern;
       element.dataset.level = LEVELS[line.level] ?? "note";
       element.dataset.number = String(its);
-      time.textContent = formatTime(line.atMs);
+      time.textContent = Number.isNaN(line.atMs) ? "--:--:--" : formatClockMs(new Date(line.atMs));
       level.textContent = line.level === NOTE ? "" : (LEVELS[line.level] ?? "");
       write(service, line.service, pattern);
       write(message, line.message, pattern);
@@ -67,12 +67,7 @@ export function createLogRow(): LogRow {
 }
 
 /** Text, what the pattern finds in `mark`s. Nothing but text comes from the line. */
-function write(
-  element: HTMLElement,
-  text: string,
-  pattern: RegExp | undefined,
-  most = MAX_CHARS,
-): void {
+function write(element: HTMLElement, text: string, pattern: RegExp | undefined, most = MAX_CHARS): void {
   const marks = pattern === undefined ? [] : findAll(text, pattern);
   if (marks.length === 0) {
     element.textContent = text.length > most ? `${text.slice(0, most)}…` : text;
@@ -101,11 +96,4 @@ function findAll(text: string, pattern: RegExp): RegExpExecArray[] {
     all.push(match);
   }
   return all;
-}
-
-/** `14:03:07.042`, local time. */
-function formatTime(atMs: number): string {
-  if (Number.isNaN(atMs)) return "--:--:--";
-  const time = new Date(atMs);
-  return `${formatClock(time)}.${String(time.getMilliseconds()).padStart(3, "0")}`;
 }

@@ -25,6 +25,31 @@ export interface Snapshot {
   readonly timestamp: string;
 }
 
+/** One status as it came, to be kept for a tab that joins. */
+interface Kept {
+  readonly type: string;
+  readonly data: string;
+}
+
+/** For a tab that joins: the newest snapshot, and of each service that has said something since the newest. */
+export function keepNewest<M extends Kept>(kept: readonly M[], message: M): readonly M[] {
+  if (message.type === "snapshot") return [message];
+  if (message.type !== "service_status") return kept;
+  const name = nameIn(message);
+  return [...kept.filter((one) => one.type === "snapshot" || nameIn(one) !== name), message];
+}
+
+/** Read once a message: with each there are up to a thousand to compare it with. */
+const names = new WeakMap<Kept, string>();
+function nameIn(message: Kept): string {
+  let name = names.get(message);
+  if (name === undefined) {
+    name = (JSON.parse(message.data) as ServiceStatus).name;
+    names.set(message, name);
+  }
+  return name;
+}
+
 /** How a badge looks: its colour and its shape. Any word of a service's own is `other`. */
 export type Look = "running" | "idle" | "stopped" | "failed" | "silent" | "other";
 const LOOKS: ReadonlySet<string> = new Set(["running", "idle", "stopped", "failed"]);

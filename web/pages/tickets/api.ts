@@ -27,8 +27,18 @@ export interface Message {
 
 export type Changes = Partial<Pick<Ticket, "subject" | "status" | "priority" | "assignee">>;
 
-/** Messages of one ticket the server gives at most. */
-export const MAX_MESSAGES = 100;
+/** One change of a ticket. */
+export interface Change {
+  /** Of who changed it. */
+  readonly id: string;
+  readonly at: string;
+  /** Null where the token named nobody. */
+  readonly by: string | null;
+  readonly changes: Changes;
+}
+
+/** Changes of one ticket the server gives at most. */
+const MAX_CHANGES = 100;
 /** Milliseconds an answer may take. */
 const ANSWER_MS = 10_000;
 /** Tickets of a page. */
@@ -52,8 +62,11 @@ const TICKET = "id subject status priority requester assignee createdAt updatedA
 const MESSAGE = "id ticketId author text at";
 const DOCUMENTS = {
   tickets: `query ($status: TicketStatus, $after: String) {
-    tickets(status: $status, first: ${PAGE}, after: $after) { items { ${TICKET} messages(last: 1) { ${MESSAGE} } } next } }`,
-  ticket: `query ($id: ID!, $last: Int) { ticket(id: $id) { ${TICKET} messages(last: $last) { ${MESSAGE} } } }`,
+    tickets(status: $status, order: TOUCHED, first: ${PAGE}, after: $after) { items { ${TICKET} messages(last: 1) { ${MESSAGE} } } next } }`,
+  ticket: `query ($id: ID!, $last: Int) { ticket(id: $id) { ${TICKET}
+    messages(last: $last) { ${MESSAGE} } changes(last: ${MAX_CHANGES}) { id at by changes } } }`,
+  older: `query ($id: ID!, $last: Int, $before: ID) {
+    ticket(id: $id) { messages(last: $last, before: $before) { ${MESSAGE} } } }`,
   create: `mutation ($input: CreateTicketInput!, $id: ID) { createTicket(input: $input, id: $id) { id } }`,
   update: `mutation ($ticketId: ID!, $input: UpdateTicketInput!, $id: ID) {
     updateTicket(id: $ticketId, input: $input, updateId: $id) { id } }`,
@@ -61,6 +74,7 @@ const DOCUMENTS = {
 };
 
 export type TicketWithMessages = Ticket & { readonly messages: readonly Message[] };
+export type WholeTicket = TicketWithMessages & { readonly changes: readonly Change[] };
 
 /** What is sent, each with an id of its own: sent again, it is stored once. */
 export type Mutation =
@@ -69,13 +83,15 @@ export type Mutation =
   | { readonly kind: "message"; readonly text: string };
 
 export interface Api {
-  /** The newest first, each with its last message. */
+  /** Those touched last first, each with its last message. */
   tickets(
     status: Status | undefined,
     after: string | undefined,
   ): Promise<{ readonly items: readonly TicketWithMessages[]; readonly next: string | null }>;
-  /** With its newest messages; undefined: there is none of that id. */
-  ticket(id: string, last: number): Promise<TicketWithMessages | undefined>;
+  /** With its newest messages, fewer than `last` only where there are no more, and its newest changes; undefined: there is none of that id. */
+  ticket(id: string, last: number): Promise<WholeTicket | undefined>;
+  /** Its messages right before one of them, fewer than `last` only where there are no more. */
+  older(id: string, last: number, before: string): Promise<readonly Message[]>;
   send(mutation: Mutation, id: string, ticketId: string): Promise<void>;
 }
 
@@ -88,8 +104,12 @@ export function createApi(companyId: string): Api {
       return (await ask<Answer>(path, DOCUMENTS.tickets, { status, after })).tickets;
     },
     async ticket(id, last) {
-      type Answer = { readonly ticket: TicketWithMessages | null };
+      type Answer = { readonly ticket: WholeTicket | null };
       return (await ask<Answer>(path, DOCUMENTS.ticket, { id, last })).ticket ?? undefined;
+    },
+    async older(id, last, before) {
+      type Answer = { readonly ticket: Pick<WholeTicket, "messages"> | null };
+      return (await ask<Answer>(path, DOCUMENTS.older, { id, last, before })).ticket?.messages ?? [];
     },
     async send({ kind, ...values }, id, ticketId) {
       await ask(path, DOCUMENTS[kind], { ...values, id, ticketId: kind === "create" ? undefined : ticketId });

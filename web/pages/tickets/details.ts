@@ -1,7 +1,7 @@
 /** What a ticket is, above its conversation, and how it is changed. */
 import { byId, setText } from "../../kit/dom.ts";
 import type { Changes, Priority, Status, Ticket } from "./api.ts";
-import { msOf } from "./desk.ts";
+import { msOf } from "./conversations.ts";
 import { momentOf, NOBODY } from "./words.ts";
 
 export interface Details {

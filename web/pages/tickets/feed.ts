@@ -1,6 +1,10 @@
-/** All tickets of a company live, on one connection: a subscription over Server-Sent Events (graphql-sse, distinct connections mode). */
-import { openLive } from "../../kit/live.ts";
-import { describeGap, hideNotice, showNotice } from "../../kit/notices.ts";
+/**
+ * All tickets of a company live, on one connection for all tabs that show them: a subscription over Server-Sent Events (graphql-sse, distinct
+ * connections mode), asked for by GET, as an EventSource does.
+ */
+import type { StreamMessage } from "../../client/stream.ts";
+import { openLive, tellReaderOfGap } from "../../kit/live.ts";
+import { hideNotice, showNotice } from "../../kit/notices.ts";
 import type { GraphqlError } from "./api.ts";
 import { type LogEvent, TYPES } from "./news.ts";
 
@@ -29,18 +33,27 @@ const QUERY = `subscription { events(types: ${JSON.stringify(TYPES)}) {
 /** Ends that say nothing to the reader: the stream goes on by itself. */
 const QUIET: ReadonlySet<string | undefined> = new Set(["draining", "reauthenticate"]);
 
+const resultOf = (data: string) => JSON.parse(data) as Result;
+
+/** The first of each stream does so; a refusal does not. */
+const saysWhere = ({ type, data }: StreamMessage) => type === "next" && resultOf(data).errors === undefined;
+
 /** Lives as long as the page. */
 export function openFeed({ companyId, feeds, onBegin, onEvent, onState, onRefused }: FeedOptions): void {
   let hasBegun = false;
-  const resultOf = (data: string) => JSON.parse(data) as Result;
-  const stream = openLive(`/api/graphql/stream?${new URLSearchParams({ companyId })}`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    // Where to go on is said by Last-Event-ID: each result has its cursor as its id.
-    body: () => JSON.stringify({ query: QUERY }),
+  /** What a tab is told that joins now is from before. */
+  let isAway = false;
+  // Where to go on is said by Last-Event-ID: each result has its cursor as its id.
+  const stream = openLive(`/api/graphql/stream?${new URLSearchParams({ companyId, query: QUERY })}`, {
     feeds,
-    isOpening: ({ type, data }) => type === "next" && resultOf(data).errors === undefined,
-    onState: ({ kind }) => onState(kind === "live"),
+    isOpening: (message) => !isAway && saysWhere(message),
+    // A tab that joins is told where the stream began: it asks for what there is, as all do when another tab takes over.
+    shared: (kept, message) => (kept.length === 0 && saysWhere(message) ? [message] : kept),
+    onState(state) {
+      isAway = state.kind === "waiting" || state.kind === "offline";
+      if (state.kind === "connecting" && state.resumeAfter === "") hasBegun = false;
+      onState(state.kind === "live");
+    },
     onMessage({ type, data }) {
       if (type !== "next") return;
       const { data: result, errors } = resultOf(data);
@@ -48,7 +61,7 @@ export function openFeed({ companyId, feeds, onBegin, onEvent, onState, onRefuse
       if (!result) return;
       const { event, gap } = result.events;
       hideNotice("end");
-      if (gap) showNotice("gap", `A gap: ${describeGap(gap.reason)}.`, "bad");
+      if (gap) tellReaderOfGap(gap.reason);
       if (gap || !hasBegun) {
         hasBegun = true;
         onBegin();

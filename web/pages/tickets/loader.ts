@@ -1,6 +1,6 @@
 /** Asks for what there is, and keeps it up with what is heard meanwhile. */
 import { askForToken } from "../../kit/shell.ts";
-import { type Api, ApiError, MAX_MESSAGES, type Status, type TicketWithMessages } from "./api.ts";
+import { type Api, ApiError, type Status, type TicketWithMessages, type WholeTicket } from "./api.ts";
 import type { Desk } from "./desk.ts";
 import { type LogEvent, type News, readNews } from "./news.ts";
 
@@ -56,8 +56,12 @@ export function createLoader(options: LoaderOptions): Loader {
   const missing = new Set<string>();
   const problems = new Map<string, string>();
 
-  const keep = (ticket: TicketWithMessages, asked: number): void => {
-    desk.put(ticket, asked);
+  const keep = (ticket: TicketWithMessages): void => {
+    desk.put(ticket);
+    onRead(ticket);
+  };
+  const keepWhole = (ticket: WholeTicket): void => {
+    desk.putWhole(ticket, ticket.messages.length < MESSAGES);
     onRead(ticket);
   };
 
@@ -74,9 +78,9 @@ export function createLoader(options: LoaderOptions): Loader {
     desk.forget();
     nexts.clear();
     missing.clear();
-    for (const ticket of page.items) keep(ticket, 1);
+    for (const ticket of page.items) keep(ticket);
     nexts.set(undefined, page.next);
-    if (open) keep(open, MESSAGES);
+    if (open) keepWhole(open);
     else if (openId !== undefined) missing.add(openId);
     [isLoaded, problem] = [true, undefined];
     options.onLoaded();
@@ -124,7 +128,7 @@ export function createLoader(options: LoaderOptions): Loader {
     const id = news.kind === "message" ? news.message.ticketId : news.ticket.id;
     missing.delete(id);
     // Of one that is older than what was asked for.
-    if (!desk.hear(news, event.id)) void read(id, 1);
+    if (!desk.hear(news)) void read(id, 1);
     onNews(news);
     onChange();
   }
@@ -133,16 +137,34 @@ export function createLoader(options: LoaderOptions): Loader {
     const key = `${id} ${last > 1}`;
     if (asking.has(key)) return;
     asking.add(key);
-    if (last > 1) desk.expect(id);
+    if (last > 1) desk.conversations.expect(id);
     try {
       const ticket = await api.ticket(id, last);
       problems.delete(id);
-      if (ticket) keep(ticket, last);
+      if (ticket) (last > 1 ? keepWhole : keep)(ticket);
       else if (last > 1) missing.add(id);
     } catch (error) {
       const { message, passes } = error instanceof ApiError ? error : UNKNOWN;
       problems.set(id, message);
       if (passes) setTimeout(() => problems.delete(id) && onChange(), RETRY_MS);
+    }
+    asking.delete(key);
+    onChange();
+  }
+
+  async function older(id: string): Promise<void> {
+    const { hasMore, firstId } = desk.conversations.get(id) ?? {};
+    const key = `older ${id}`;
+    if (!hasMore || firstId === undefined || asking.has(key)) return;
+    asking.add(key);
+    try {
+      const messages = await api.older(id, MESSAGES, firstId);
+      desk.conversations.putOlder(id, firstId, messages, messages.length < MESSAGES);
+    } catch (error) {
+      // Of the first one the log knows nothing any more, nor of those before. Else the button stays; the badge says where the server is.
+      if (error instanceof ApiError && !error.passes && error.status === 200) {
+        desk.conversations.putOlder(id, firstId, [], true);
+      }
     }
     asking.delete(key);
     onChange();
@@ -157,7 +179,7 @@ export function createLoader(options: LoaderOptions): Loader {
       const { items, next } = await api.tickets(status, nexts.get(status) ?? undefined);
       if (mine === run) {
         nexts.set(status, next);
-        for (const ticket of items) keep(ticket, 1);
+        for (const ticket of items) keep(ticket);
       }
     } catch {
       // The button stays; the badge says where the server is.
@@ -170,15 +192,10 @@ export function createLoader(options: LoaderOptions): Loader {
     begin: () => void begin(),
     hear,
     open(id) {
-      const isThere = desk.conversation(id)?.isRead || missing.has(id) || problems.has(id);
+      const isThere = desk.conversations.get(id)?.isRead || missing.has(id) || problems.has(id);
       if (isLoaded && !isThere) void read(id, MESSAGES);
     },
-    older(id) {
-      const conversation = desk.conversation(id);
-      if (!conversation?.hasMore) return;
-      const count = conversation.entries.filter(({ kind }) => kind === "message").length;
-      void read(id, Math.min(MAX_MESSAGES, count + MESSAGES));
-    },
+    older: (id) => void older(id),
     more: (status) => void more(status),
     hasMore: (status) => isLoaded && nexts.get(undefined) !== null && nexts.get(status) !== null,
     get isLoaded() {
@@ -188,7 +205,7 @@ export function createLoader(options: LoaderOptions): Loader {
       return problem;
     },
     stateOf(id) {
-      if (desk.conversation(id)?.isRead) return "ready";
+      if (desk.conversations.get(id)?.isRead) return "ready";
       const why = problems.get(id) ?? (isLoaded ? undefined : problem);
       if (why !== undefined) return { problem: why };
       return missing.has(id) ? "missing" : "loading";

@@ -41,6 +41,7 @@ export function createLogView({ onOlder, onEnd, onRetry, onDiscard }: LogViewOpt
   let isAtEnd = true;
   let hasMore = false;
 
+  const shown = new WeakMap<HTMLElement, Line>();
   const reconcile = createReconciler<Line>({
     parent: entries,
     keyOf: ({ key }) => key,
@@ -52,6 +53,9 @@ export function createLogView({ onOlder, onEnd, onRetry, onDiscard }: LogViewOpt
       return element;
     },
     update(element, line) {
+      // There may be thousands, and another message changes one or two.
+      if (isSame(shown.get(element), line)) return;
+      shown.set(element, line);
       if (line.kind === "message") return updateMessage(element, line);
       setText(element.querySelector(".words")!, line.text);
       if (line.kind !== "change") return;
@@ -129,6 +133,13 @@ export function createLogView({ onOlder, onEnd, onRetry, onDiscard }: LogViewOpt
     const messages = entries.querySelectorAll(".message");
     return Array.from(messages).find((element) => element.getBoundingClientRect().bottom > top);
   }
+}
+
+function isSame(before: Line | undefined, line: Line): boolean {
+  return (
+    before !== undefined &&
+    Object.entries(line).every(([name, value]) => before[name as keyof Line] === value)
+  );
 }
 
 function updateMessage(element: HTMLElement, line: MessageLine): void {

@@ -1,6 +1,7 @@
 /** What is shown: what the log says, and on top of it what is on its way there. Pure. */
 import type { Message, Status, Ticket } from "./api.ts";
-import { type Desk, type Known, msOf } from "./desk.ts";
+import { type Conversation, changeKey, type Entry, msOf } from "./conversations.ts";
+import type { Desk, Known } from "./desk.ts";
 import type { Outbox, Sending } from "./outbox.ts";
 import { authorOf, dayOf, describeChange, isMine, type Me, NOBODY } from "./words.ts";
 
@@ -91,15 +92,17 @@ export function rowsOf({ status, words, isUnread }: Wanted, sources: Sources): R
 /** The conversation, the oldest first, with a line before each day. */
 export function linesOf(id: string, sources: Sources): Line[] {
   const { desk, outbox, me } = sources;
-  const conversation = desk.conversation(id);
+  const conversation = desk.conversations.get(id);
   const lines: Line[] = [];
-  let day = "";
+  /** When the day began, in the reader's time zone. */
+  let dayMs = Number.NaN;
   let before: { author: string; atMs: number } | undefined;
   const begin = (atMs: number): void => {
-    const text = dayOf(atMs);
-    if (text === day) return;
-    day = text;
+    const startMs = new Date(atMs).setHours(0, 0, 0, 0);
+    if (startMs === dayMs) return;
+    dayMs = startMs;
     before = undefined;
+    const text = dayOf(atMs);
     lines.push({ kind: "day", key: `day ${text}`, text });
   };
   const change = (key: string, atMs: number, text: string, isPending = false): void => {
@@ -121,8 +124,8 @@ export function linesOf(id: string, sources: Sources): Line[] {
   if (ticket && (conversation?.isWhole ?? isNew)) {
     change("created", msOf(ticket.createdAt), `Created by ${ticket.requester ?? NOBODY}`);
   }
-  for (const entry of conversation?.entries ?? []) {
-    if (entry.kind === "change") change(entry.key, entry.atMs, describeChange(entry.changes));
+  for (const entry of shownOf(conversation)) {
+    if (entry.kind === "change") change(entry.key, entry.atMs, describeChange(entry.change, me));
     else say(entry.key, entry.atMs, entry.message);
   }
   for (const sending of outbox.of(id)) {
@@ -130,10 +133,19 @@ export function linesOf(id: string, sources: Sources): Line[] {
     if (what.kind === "message") {
       say(sending.id, atMs, { author: me.name ?? null, text: what.text }, sending);
     } else if (what.kind === "update" && sending.state !== "failed") {
-      change(`ticket.updated/${id}/${sending.id}`, atMs, describeChange(what.input), true);
+      const by = me.name ?? null;
+      change(changeKey(id, sending.id), atMs, describeChange({ changes: what.input, by }, me), true);
     }
   }
   const last = lines.findLastIndex((line) => line.kind === "message" && line.isMine);
   if (last >= 0) lines[last] = { ...(lines[last] as MessageLine), isLastOwn: true };
   return lines;
+}
+
+/** Without changes from before its first message, as long as that is not the first of all: others may stand between them. */
+function shownOf(conversation: Conversation | undefined): readonly Entry[] {
+  const { entries = [], isWhole = false, isRead = false } = conversation ?? {};
+  if (isWhole || !isRead) return entries;
+  const first = entries.findIndex(({ kind }) => kind === "message");
+  return first < 0 ? entries : entries.slice(first);
 }

@@ -1,5 +1,5 @@
 /** Events of tickets as the log has them: `ticket.created`, `ticket.updated`, `ticket.message` (PROTOCOL.md, GraphQL). Pure. */
-import type { Changes, Message, Priority, Status, Ticket } from "./api.ts";
+import type { Change, Message, Priority, Status, Ticket } from "./api.ts";
 
 /** An event of the subscription. */
 export interface LogEvent {
@@ -11,13 +11,7 @@ export interface LogEvent {
 
 export type News =
   | { readonly kind: "created"; readonly ticket: Ticket }
-  /** `updateId`: of who changed it. */
-  | {
-      readonly kind: "updated";
-      readonly ticket: Ticket;
-      readonly changes: Changes;
-      readonly updateId: string;
-    }
+  | { readonly kind: "updated"; readonly ticket: Ticket; readonly change: Change }
   | { readonly kind: "message"; readonly message: Message };
 
 export const TYPES = ["ticket.created", "ticket.updated", "ticket.message"];
@@ -29,7 +23,7 @@ const PRIORITIES: readonly Priority[] = ["LOW", "NORMAL", "HIGH", "URGENT"];
 /** Undefined: it is none of a ticket, whatever its type says. Anybody may publish events. */
 export function readNews({ id, type, source, data }: LogEvent): News | undefined {
   if (source !== SOURCE) return undefined;
-  const { ticket, changes, message } = Object(data) as Record<string, unknown>;
+  const { ticket, changes, by, message } = Object(data) as Record<string, unknown>;
   if (type === "ticket.message") return isMessage(message) ? { kind: "message", message } : undefined;
   if (!isTicket(ticket)) return undefined;
   if (type === "ticket.created") return { kind: "created", ticket };
@@ -37,7 +31,11 @@ export function readNews({ id, type, source, data }: LogEvent): News | undefined
   const after = { ...ticket, ...changes };
   if (!isTicket(after)) return undefined;
   const changed = Object.fromEntries(Object.entries(changes).filter(([name]) => CHANGEABLE.has(name)));
-  return { kind: "updated", ticket, changes: changed, updateId: id.split("/").at(-1) ?? "" };
+  const change = {
+    ...{ id: id.split("/").at(-1) ?? "", at: ticket.updatedAt, changes: changed },
+    by: isText(by) ? by : null,
+  };
+  return { kind: "updated", ticket, change };
 }
 
 const CHANGEABLE: ReadonlySet<string> = new Set(["subject", "status", "priority", "assignee"]);

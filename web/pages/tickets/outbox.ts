@@ -33,8 +33,10 @@ export interface Outbox {
 
 export interface OutboxOptions {
   readonly api: Api;
-  /** Where it is kept: a key of the tab's storage. */
+  /** Where it is kept: begins a key of the tab's storage. */
   readonly key: string;
+  /** Whose it is: nobody else who signs in in the same tab sends it. Undefined: of whoever signs in next. */
+  readonly name: string | undefined;
   onChange(): void;
   /** The server wants to know who is asking. */
   onUnauthorized(why: string): void;
@@ -45,8 +47,14 @@ const MAX_RETRY_MS = 15_000;
 /** Items the server has that no stream has confirmed: the oldest are forgotten, they are stored. */
 const MAX_SENT = 100;
 
-export function createOutbox({ api, key, onChange, onUnauthorized }: OutboxOptions): Outbox {
+export function createOutbox({ api, key: base, name, onChange, onUnauthorized }: OutboxOptions): Outbox {
+  const key = name === undefined ? base : `${base}/${name}`;
   let items = restore(key);
+  if (name !== undefined) {
+    items = [...items, ...restore(base)];
+    store(base, []);
+    store(key, items);
+  }
   let isBusy = false;
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;

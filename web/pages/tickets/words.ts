@@ -1,6 +1,6 @@
 /** Tickets, people and times in words. */
 import { tokenFacts } from "../../kit/token.ts";
-import type { Changes, Message, Priority, Status } from "./api.ts";
+import type { Change, Changes, Message, Priority, Status } from "./api.ts";
 
 export const STATUS_WORDS: Readonly<Record<Status, string>> = {
   OPEN: "Open",
@@ -58,8 +58,15 @@ export function authorOf(message: Pick<Message, "author" | "id">, me: Me): strin
   return isMine(message, me) ? "You" : (message.author ?? NOBODY);
 }
 
-/** A change as a sentence without a period. */
-export function describeChange({ status, priority, assignee, subject }: Changes): string {
+/** A change as a sentence without a period: what, and by whom where that is known. */
+export function describeChange({ changes, by }: Pick<Change, "changes" | "by">, { name }: Me): string {
+  const { assignee, ...others } = changes;
+  const isTaken = by !== null && assignee === by && Object.keys(others).length === 0;
+  const what = isTaken ? "Taken" : describeChanges(changes);
+  return by === null ? what : `${what} by ${by === name ? "you" : by}`;
+}
+
+function describeChanges({ status, priority, assignee, subject }: Changes): string {
   const parts = [
     ...(status === undefined ? [] : [`Status → ${STATUS_WORDS[status]}`]),
     ...(priority === undefined ? [] : [`Priority → ${PRIORITY_WORDS[priority]}`]),

@@ -94,13 +94,14 @@ export async function startReferenceServer({
     });
   };
 
-  /** Sends what there is to say about a company at once, and whenever it is another. */
+  /** Sends what there is to say about a company at once, whenever it is another, and once a second. */
   const follow = (query: URLSearchParams, say: (company: string) => object, send: (text: string) => void) => {
-    let last = "";
+    let last = { text: "", atMs: 0 };
     const look = () => {
-      const text = JSON.stringify(say(query.get("companyId") ?? ""));
-      if (text !== last) send(text);
-      last = text;
+      const [text, atMs] = [JSON.stringify(say(query.get("companyId") ?? "")), Date.now()];
+      if (text === last.text && atMs - last.atMs < 1000) return;
+      send(text);
+      last = { text, atMs };
     };
     look();
     const timer = setInterval(look, 20);
