@@ -37,7 +37,8 @@ const SHOTS: Readonly<Record<string, Shot>> = {
     path: "/tickets",
     alive: "#rows li:nth-child(3)",
     async prepare(page) {
-      await page.locator("#rows li a").first().click();
+      // One that somebody has written to.
+      await page.locator("#rows li", { hasNotText: "No messages yet" }).locator("a").first().click();
       await page.locator("#entries li").first().waitFor();
     },
   },

@@ -1,39 +1,25 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { connectProducer } from "../../bridge/broker/client.ts";
-import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { launchChromium, type Millrace, startMillrace } from "./browser.ts";
-import { lowContrast, overflow, watchComplaints } from "./looks.ts";
-
-const reason = missing("chromium");
+import type { Millrace } from "./browser.ts";
+import { lowContrast, overflow } from "./looks.ts";
+import { usePages } from "./page-tests.ts";
 
 describe("page /events", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let page: Page;
-  let complaints: string[] = [];
-
-  beforeAll(async () => {
-    if (reason) return;
-    [browser, millrace] = await Promise.all([launchChromium(), startMillrace()]);
-    await produce(3, "desk.stapler.moved");
-    await produce(2, "desk.stapler.lost");
-    await produce(7, "desk.lamp.lit");
-    await produce(1, "chair.turned");
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (context) => {
-    if (reason) context.skip(reason);
-    page = await browser.newPage();
-    complaints = watchComplaints(page);
-  });
-  afterEach(async () => {
-    await page?.close();
-    expect(complaints).toEqual([]);
+  usePages({
+    async onStart(started) {
+      millrace = started;
+      await produce(3, "desk.stapler.moved");
+      await produce(2, "desk.stapler.lost");
+      await produce(7, "desk.lamp.lit");
+      await produce(1, "chair.turned");
+    },
+    onPage: (opened) => {
+      page = opened;
+    },
   });
 
   /** Of a company that nobody else writes to, unless told otherwise. */

@@ -1,12 +1,11 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { connectProducer } from "../../bridge/broker/client.ts";
-import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { launchChromium, type Millrace, startMillrace } from "./browser.ts";
-import { lowContrast, overflow, watchComplaints } from "./looks.ts";
+import type { Millrace } from "./browser.ts";
+import { lowContrast, overflow } from "./looks.ts";
+import { usePages } from "./page-tests.ts";
 
-const reason = missing("chromium");
 const AUTH_TOKEN = "the token of the metrics API";
 const UTIL = "DCGM_FI_DEV_GPU_UTIL";
 const POWER = "DCGM_FI_DEV_POWER_USAGE";
@@ -25,38 +24,27 @@ interface Sent {
 const uuidOf = (host: string, gpu: number) => `GPU-${host}-${gpu}`;
 
 describe("page /gpus", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let page: Page;
-  let complaints: string[] = [];
-
-  beforeAll(async () => {
-    if (reason) return;
-    [browser, millrace] = await Promise.all([launchChromium(), startMillrace({ AUTH_TOKEN })]);
-    const eight = Array.from({ length: 8 }, (_, gpu) => ({ host: "node-2", gpu, value: gpu * 13 }));
-    await send(
-      ...eight,
-      ...eight.map((one) => ({ ...one, metric: POWER, value: 70 + one.gpu * 80 })),
-      { host: "node-10", gpu: 0, value: 50 },
-      { host: "node-10", gpu: 1, value: 10, agoMs: 10 * MINUTE_MS },
-      { host: "node-10", gpu: 1, value: 20, agoMs: 5 * MINUTE_MS },
-      { host: "node-10", gpu: 1, value: 90, agoMs: 120 * MINUTE_MS },
-      { companyId: "umbrella", host: HOSTILE, value: HOSTILE },
-    );
-    await waitFor("the last of them in the store", async () => (await fleetOf("umbrella")) === 1);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (context) => {
-    if (reason) context.skip(reason);
-    page = await browser.newPage();
-    complaints = watchComplaints(page);
-  });
-  afterEach(async () => {
-    await page?.close();
-    expect(complaints).toEqual([]);
+  usePages({
+    settings: () => ({ AUTH_TOKEN }),
+    async onStart(started) {
+      millrace = started;
+      const eight = Array.from({ length: 8 }, (_, gpu) => ({ host: "node-2", gpu, value: gpu * 13 }));
+      await send(
+        ...eight,
+        ...eight.map((one) => ({ ...one, metric: POWER, value: 70 + one.gpu * 80 })),
+        { host: "node-10", gpu: 0, value: 50 },
+        { host: "node-10", gpu: 1, value: 10, agoMs: 10 * MINUTE_MS },
+        { host: "node-10", gpu: 1, value: 20, agoMs: 5 * MINUTE_MS },
+        { host: "node-10", gpu: 1, value: 90, agoMs: 120 * MINUTE_MS },
+        { companyId: "umbrella", host: HOSTILE, value: HOSTILE },
+      );
+      await waitFor("the last of them in the store", async () => (await fleetOf("umbrella")) === 1);
+    },
+    onPage: (opened) => {
+      page = opened;
+    },
   });
 
   async function send(...readings: Sent[]): Promise<void> {

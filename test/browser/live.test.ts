@@ -1,14 +1,13 @@
 import { SignJWT } from "jose";
-import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Locator, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { connectProducer } from "../../bridge/broker/client.ts";
 import { freePort } from "../support/process.ts";
-import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { launchChromium, type Millrace, startMillrace } from "./browser.ts";
-import { lowContrast, overflow, watchComplaints } from "./looks.ts";
+import { type Millrace, startMillrace } from "./browser.ts";
+import { lowContrast, overflow } from "./looks.ts";
+import { usePages } from "./page-tests.ts";
 
-const reason = missing("chromium");
 const JWT_SECRET = "a secret of thirty-two characters or more";
 
 function tokenOf(companyId: string): Promise<string> {
@@ -20,30 +19,17 @@ function tokenOf(companyId: string): Promise<string> {
 }
 
 describe("page /", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let page: Page;
-  /** What the browser complained of: scripts that failed, and whatever the Content-Security-Policy stopped. */
-  let complaints: string[] = [];
-
-  beforeAll(async () => {
-    if (reason) return;
+  usePages({
     // A source that finds no broker, beside the one of the demo.
-    const NATS_URL = `nats://127.0.0.1:${await freePort()}`;
-    [browser, millrace] = await Promise.all([launchChromium(), startMillrace({ NATS_URL })]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (context) => {
-    if (reason) context.skip(reason);
-    page = await browser.newPage();
-    complaints = watchComplaints(page);
-  });
-  afterEach(async () => {
-    await page?.close();
-    expect(complaints).toEqual([]);
+    settings: async () => ({ NATS_URL: `nats://127.0.0.1:${await freePort()}` }),
+    onStart: (started) => {
+      millrace = started;
+    },
+    onPage: (opened) => {
+      page = opened;
+    },
   });
 
   const open = (companyId?: string) =>

@@ -1,13 +1,12 @@
-import type { Browser, Locator, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Locator, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { connectProducer } from "../../bridge/broker/client.ts";
 import { factsOf, wholeOf } from "../../web/pages/mq/facts.ts";
-import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { launchChromium, type Millrace, startMillrace } from "./browser.ts";
-import { lowContrast, overflow, watchComplaints } from "./looks.ts";
+import type { Millrace } from "./browser.ts";
+import { lowContrast, overflow } from "./looks.ts";
+import { usePages } from "./page-tests.ts";
 
-const reason = missing("chromium");
 const EVIL = "<img src=x onerror=\"document.title='owned'\">";
 
 describe("factsOf", () => {
@@ -68,27 +67,15 @@ describe("factsOf", () => {
 });
 
 describe("page /mq", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let page: Page;
-  let complaints: string[] = [];
-
-  beforeAll(async () => {
-    if (reason) return;
-    [browser, millrace] = await Promise.all([launchChromium(), startMillrace()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (context) => {
-    if (reason) context.skip(reason);
-    page = await browser.newPage();
-    complaints = watchComplaints(page);
-  });
-  afterEach(async () => {
-    await page?.close();
-    expect(complaints).toEqual([]);
+  usePages({
+    onStart: (started) => {
+      millrace = started;
+    },
+    onPage: (opened) => {
+      page = opened;
+    },
   });
 
   const open = (companyId = "acme") => page.goto(`${millrace.url}/mq?${new URLSearchParams({ companyId })}`);
