@@ -4,7 +4,7 @@
  */
 import { readPage, type UpdatesRequest } from "./history.ts";
 import type { Item } from "./item.ts";
-import type { Outcome } from "./keep-open.ts";
+import { type Outcome, reconnectDelayMs } from "./keep-open.ts";
 import { sleep } from "./sleep.ts";
 
 export interface FollowerOptions {
@@ -86,7 +86,7 @@ export function createFollower(options: FollowerOptions): Follower {
           waitMs = AGAIN_MS;
         }
       } catch {
-        waitMs = AGAIN_MS * Math.min(30, 2 ** failures++) * (0.5 + Math.random());
+        waitMs = reconnectDelayMs(AGAIN_MS, ++failures, Math.random);
       }
       if (waitMs) await sleep(waitMs, signal);
     }

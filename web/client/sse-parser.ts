@@ -68,7 +68,7 @@ export function createSseParser(handlers: SseHandlers, lastEventId = ""): SsePar
       if (text === "") return;
       // A line that ended with the CR of the last chunk was read at once; an LF behind it is the other half of its CRLF.
       if (skipLineFeed && text[0] === "\n") text = text.slice(1);
-      skipLineFeed = text === "" ? false : text.endsWith("\r");
+      skipLineFeed = text.endsWith("\r");
       rest += text;
       let start = 0;
       const lineEnd = /\r\n|\r|\n/g;

@@ -6,7 +6,7 @@ import { type Outcome, tell } from "./keep-open.ts";
 import { listen } from "./listen.ts";
 import { safeStorage } from "./storage.ts";
 import { canShare, joinTabs, type Tabs } from "./tabs.ts";
-import type { GetToken } from "./token.ts";
+import { type GetToken, siblingUrl } from "./token.ts";
 import { openUpdates, type SubscriptionState } from "./updates.ts";
 
 /** One event. `T` is what the caller says that its data is; nothing checks it. */
@@ -73,7 +73,7 @@ const CURSOR = /^[\w.-]{1,64}$/;
 export function subscribe<T = unknown>(options: SubscribeOptions<T>): Subscription {
   const { companyId, resume, share = true } = options;
   const types = options.types?.length ? [...options.types].sort() : undefined;
-  const url = new URL(options.url, globalThis.location?.href).origin;
+  const url = siblingUrl(options.url, "/").origin;
   const session = safeStorage(() => sessionStorage);
   // `false` has no methods, which is as good as a storage that throws.
   const kept = safeStorage(() => (resume ?? sessionStorage) as Storage);
