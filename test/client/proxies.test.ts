@@ -1,64 +1,49 @@
 /** What is on the way: a real nginx that holds streams back, and one that upgrades nothing either; and networks that go. */
-import type { Browser, BrowserContext } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Millrace, startMillrace } from "../browser/browser.ts";
+import type { BrowserContext } from "playwright-core";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Millrace } from "../browser/browser.ts";
 import { type Nginx, startNginx } from "../nginx/nginx.ts";
 import { freePort } from "../support/process.ts";
 import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
-import { history, launchChromium, libraryScript, openTab, type Tab } from "./tabs.ts";
-
-const reason = missing("chromium") ?? missing("nginx");
+import { expectWhole as expectWholeOf, useTabs } from "./tab-tests.ts";
+import { history, openTab, type Tab } from "./tabs.ts";
 
 describe("subscribe", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let nginx: Nginx;
   let context: BrowserContext;
-  let script: string;
   let buffering: string;
   let refusing: string;
 
-  beforeAll(async () => {
-    if (reason) return;
-    [browser, millrace, script] = await Promise.all([launchChromium(), startMillrace(), libraryScript()]);
-    const ports = [await freePort(), await freePort()] as const;
-    [buffering, refusing] = [`http://127.0.0.1:${ports[0]}`, `http://127.0.0.1:${ports[1]}`];
-    // What a company's gateway does: takes the whole answer before it passes any of it on.
-    const held =
-      "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering; proxy_buffers 8 256k; proxy_buffer_size 256k;";
-    nginx = await startNginx({
-      http: () => `
-        server { listen 127.0.0.1:${ports[0]}; location / {
-          proxy_pass ${millrace.url}; ${held} proxy_http_version 1.1; proxy_busy_buffers_size 512k;
-          proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";
-        } }
-        server { listen 127.0.0.1:${ports[1]}; location / {
-          proxy_pass ${millrace.url}; ${held} proxy_busy_buffers_size 512k; proxy_set_header Host $http_host;
-        } }`,
-      ports,
-    });
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await nginx?.[Symbol.asyncDispose]();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (test) => {
-    if (reason) test.skip(reason);
-    context = await browser.newContext();
-    await context.addInitScript({ content: script });
-  });
-  afterEach(async () => {
-    await context?.close();
+  afterAll(() => nginx?.[Symbol.asyncDispose]());
+  useTabs({
+    missing: missing("nginx"),
+    async onStart(started) {
+      millrace = started;
+      const ports = [await freePort(), await freePort()] as const;
+      [buffering, refusing] = [`http://127.0.0.1:${ports[0]}`, `http://127.0.0.1:${ports[1]}`];
+      // What a company's gateway does: takes the whole answer before it passes any of it on.
+      const held =
+        "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering; proxy_buffers 8 256k; proxy_buffer_size 256k;";
+      nginx = await startNginx({
+        http: () => `
+          server { listen 127.0.0.1:${ports[0]}; location / {
+            proxy_pass ${millrace.url}; ${held} proxy_http_version 1.1; proxy_busy_buffers_size 512k;
+            proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";
+          } }
+          server { listen 127.0.0.1:${ports[1]}; location / {
+            proxy_pass ${millrace.url}; ${held} proxy_busy_buffers_size 512k; proxy_set_header Host $http_host;
+          } }`,
+        ports,
+      });
+    },
+    onContext: (made) => {
+      context = made;
+    },
   });
 
-  async function expectWhole(tab: Tab, least: number): Promise<void> {
-    const { cursors, gaps } = await tab.untilHeard(least);
-    const log = await history(millrace.url, cursors[0]!);
-    expect(cursors.slice(1)).toEqual(log.slice(0, cursors.length - 1));
-    expect(gaps).toEqual([]);
-  }
+  const expectWhole = (tab: Tab, least: number) => expectWholeOf(millrace, tab, least);
 
   test("a proxy that holds server-sent events back: WebSocket, and at once the next time", async () => {
     const tab = await openTab(context, buffering);

@@ -1,13 +1,11 @@
 /** `subscribe` and `openSharedStream` in real tabs, on a whole Millrace whose demo events never stop. */
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { BrowserContext, Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import type { StreamMessage, StreamState } from "../../web/client/index.ts";
-import { type Millrace, startMillrace } from "../browser/browser.ts";
-import { missing } from "../support/servers.ts";
+import type { Millrace } from "../browser/browser.ts";
 import { waitFor } from "../support/wait.ts";
-import { connections, history, launchChromium, libraryScript, openTab, type Tab } from "./tabs.ts";
-
-const reason = missing("chromium");
+import { expectWhole as expectWholeOf, useTabs } from "./tab-tests.ts";
+import { connections, history, openTab, type Tab } from "./tabs.ts";
 
 /** What a tab heard of a shared stream, as `globalThis.heard`. */
 interface HeardSnapshots {
@@ -16,26 +14,15 @@ interface HeardSnapshots {
 }
 
 describe("subscribe", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let context: BrowserContext;
-  let script: string;
-
-  beforeAll(async () => {
-    if (reason) return;
-    [browser, millrace, script] = await Promise.all([launchChromium(), startMillrace(), libraryScript()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (test) => {
-    if (reason) test.skip(reason);
-    context = await browser.newContext();
-    await context.addInitScript({ content: script });
-  });
-  afterEach(async () => {
-    await context?.close();
+  useTabs({
+    onStart: (started) => {
+      millrace = started;
+    },
+    onContext: (made) => {
+      context = made;
+    },
   });
 
   const open = async (wanted: Parameters<Tab["subscribe"]>[0] = {}): Promise<Tab> => {
@@ -43,14 +30,7 @@ describe("subscribe", () => {
     await tab.subscribe(wanted);
     return tab;
   };
-  /** Each event of the log behind its first once, in the order of the log. */
-  async function expectWhole(tab: Tab, least = 1): Promise<string[]> {
-    const { cursors, gaps } = await tab.untilHeard(least);
-    const log = await history(millrace.url, cursors[0]!);
-    expect(cursors.slice(1)).toEqual(log.slice(0, cursors.length - 1));
-    expect(gaps).toEqual([]);
-    return cursors;
-  }
+  const expectWhole = (tab: Tab, least = 1) => expectWholeOf(millrace, tab, least);
 
   test("events come over server-sent events, and close ends them", async () => {
     const tab = await open({ types: ["metric_updated", "auth.login"] });

@@ -1,13 +1,12 @@
 /** Who is asking: tokens that end, that are refused, and tabs of different readers. */
 import { SignJWT } from "jose";
-import type { Browser, BrowserContext } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Millrace, startMillrace } from "../browser/browser.ts";
-import { missing } from "../support/servers.ts";
+import type { BrowserContext } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import type { Millrace } from "../browser/browser.ts";
 import { waitFor } from "../support/wait.ts";
-import { connections, history, launchChromium, libraryScript, openTab, type Tab } from "./tabs.ts";
+import { expectWhole as expectWholeOf, useTabs } from "./tab-tests.ts";
+import { connections, openTab, type Tab } from "./tabs.ts";
 
-const reason = missing("chromium");
 const SECRET = "a secret of the tests, long enough for HS256";
 
 /** A token of that reader, good for so many seconds. */
@@ -22,33 +21,18 @@ function tokenOf(sub: string, seconds: number, companies = ["acme"]): Promise<st
 }
 
 describe("subscribe, to who shows a token", () => {
-  let browser: Browser;
   let millrace: Millrace;
   let context: BrowserContext;
-  let script: string;
   let headers: Record<string, string>;
-
-  beforeAll(async () => {
-    if (reason) return;
-    const settings = { AUTH_MODE: "jwt", JWT_SECRET: SECRET };
-    [browser, millrace, script] = await Promise.all([
-      launchChromium(),
-      startMillrace(settings),
-      libraryScript(),
-    ]);
-    headers = { authorization: `Bearer ${await tokenOf("somebody", 3600)}` };
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await millrace?.[Symbol.asyncDispose]();
-  });
-  beforeEach(async (test) => {
-    if (reason) test.skip(reason);
-    context = await browser.newContext();
-    await context.addInitScript({ content: script });
-  });
-  afterEach(async () => {
-    await context?.close();
+  useTabs({
+    settings: { AUTH_MODE: "jwt", JWT_SECRET: SECRET },
+    async onStart(started) {
+      millrace = started;
+      headers = { authorization: `Bearer ${await tokenOf("somebody", 3600)}` };
+    },
+    onContext: (made) => {
+      context = made;
+    },
   });
 
   async function open(wanted: Parameters<Tab["subscribe"]>[0]): Promise<Tab> {
@@ -56,12 +40,7 @@ describe("subscribe, to who shows a token", () => {
     await tab.subscribe(wanted);
     return tab;
   }
-  async function expectWhole(tab: Tab, least: number): Promise<void> {
-    const { cursors, gaps } = await tab.untilHeard(least);
-    const log = await history(millrace.url, cursors[0]!, { headers });
-    expect(cursors.slice(1)).toEqual(log.slice(0, cursors.length - 1));
-    expect(gaps).toEqual([]);
-  }
+  const expectWhole = (tab: Tab, least: number) => expectWholeOf(millrace, tab, least, headers);
   const liveAgain = (tab: Tab, times: number) =>
     waitFor(`live ${times} times`, async () => {
       const { states } = await tab.heard();

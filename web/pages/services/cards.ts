@@ -1,10 +1,12 @@
 /** The services: a card each, drawn once an animation frame and once a second. */
+
+import type { SmsStatistics } from "../../../functions/core/service-status.ts";
 import { byId, formatCount, setText } from "../../kit/dom.ts";
 import { openLive } from "../../kit/live.ts";
 import { type Card, createCard } from "./card.ts";
 import { createPart } from "./part.ts";
 import { createSms } from "./sms.ts";
-import { type SmsStatistics, sumOf } from "./sms-counts.ts";
+import { sumOf } from "./sms-counts.ts";
 import { keepNewest, LOOK_ORDER, lookOf, type ServiceStatus, type Snapshot, summary } from "./status.ts";
 
 /** Cards shown until the reader asks for all: the server knows up to 1,000 services. */

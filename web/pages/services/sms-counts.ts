@@ -1,15 +1,5 @@
 /** What senders of text messages count, added up and over time. Pure. */
-
-/** Since the sender started. */
-export interface SmsCounts {
-  readonly sent: number;
-  readonly delivered: number;
-  readonly failed: number;
-}
-
-export interface SmsStatistics extends SmsCounts {
-  readonly providers: Readonly<Record<string, SmsCounts>>;
-}
+import type { SmsCounts, SmsStatistics } from "../../../functions/core/service-status.ts";
 
 /** Statistics as they came. */
 export interface Point {

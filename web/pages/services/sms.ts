@@ -1,7 +1,9 @@
 /** What a sender of text messages counts, and how that moved while the page was open. */
+
+import type { SmsCounts, SmsStatistics } from "../../../functions/core/service-status.ts";
 import { type Chart, createChart } from "../../kit/chart.ts";
 import { byId, formatCount, setText } from "../../kit/dom.ts";
-import { deliveryRate, type Point, type SmsCounts, type SmsStatistics, seriesOf } from "./sms-counts.ts";
+import { deliveryRate, type Point, seriesOf } from "./sms-counts.ts";
 
 export interface SmsCard {
   take(statistics: SmsStatistics, nowMs: number): void;

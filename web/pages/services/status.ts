@@ -1,5 +1,5 @@
 /** What the status stream says, as far as the page shows it, and how it says it in words. Pure. */
-import type { SmsStatistics } from "./sms-counts.ts";
+import type { SmsStatistics } from "../../../functions/core/service-status.ts";
 
 /** One service, as of `/api/services/status/stream`: what it does not say is null. */
 export interface ServiceStatus {
