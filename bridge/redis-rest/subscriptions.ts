@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { sleep } from "../../functions/core/backoff.ts";
 import type { Logger } from "../../functions/core/logger.ts";
 import { type Client, openRedisLink } from "../../functions/runtimes/node/redis-link.ts";
+import { createWhenWritten } from "../../functions/runtimes/node/redis-written.ts";
 import { encodeFrame, type SseStream, type SseStreams } from "./sse.ts";
 
 /** Milliseconds between PINGs: a subscriber sends nothing by itself, so it would never notice that its server is gone. */
@@ -38,6 +39,7 @@ interface Topic {
 /** @throws MillraceError `invalid-settings` when the URL is none of Redis. */
 export function openSubscriptions(url: string, streams: SseStreams, logger: Logger): Subscriptions {
   const topics = new Map<string, Topic>();
+  const whenWritten = createWhenWritten();
   const closing = new AbortController();
   const link = openRedisLink({
     url,
@@ -74,7 +76,9 @@ export function openSubscriptions(url: string, streams: SseStreams, logger: Logg
       listener(message, channel) {
         const source = kind === "subscribe" ? `message,${channel}` : `pmessage,${name},${channel}`;
         const frame = encodeFrame(`${source},${message}`);
-        for (const stream of topic.streams) stream.write(frame);
+        whenWritten(client, () => {
+          for (const stream of topic.streams) stream.write(frame);
+        });
       },
     };
     topic.confirmed =

@@ -6,6 +6,7 @@
 export type RedisReply = string | number | null | readonly RedisReply[];
 
 export interface SubscriptionHandler {
+  /** Over RESP and our gateway: of something that Redis has written to its append-only file, where it has one. */
   message(payload: string): void;
   /** The subscription is up again after it was lost: messages may have been missed. */
   restored(): void;

@@ -1,13 +1,9 @@
 /** What stands between an edge handler and its Redis goes away: the REST gateway, its network, its Redis, its token. Nothing is lost. */
 import { describe, expect, it } from "vitest";
 import { startRedisRest as startGateway } from "../../bridge/redis-rest/gateway.ts";
-import { createRedisLog } from "../../functions/adapters/event-log-redis.ts";
-import { connectRedisRest } from "../../functions/adapters/redis-connection-rest.ts";
 import { GENESIS } from "../../functions/core/cursor.ts";
 import type { CompanyId } from "../../functions/core/ids.ts";
-import type { Logger } from "../../functions/core/logger.ts";
 import type { EventLog } from "../../functions/ports/event-log.ts";
-import { connectRedis } from "../../functions/runtimes/node/redis-resp.ts";
 import { events, ids, newCompany, readTail } from "../contracts/event-log-support.ts";
 import { recordingLogger, silent } from "../support/logger.ts";
 import { freePort } from "../support/process.ts";
@@ -21,35 +17,11 @@ import {
 import { startRestPeer } from "../support/rest-peer.ts";
 import { missing } from "../support/servers.ts";
 import { waitFor } from "../support/wait.ts";
+import { openResp, openRest } from "./lib/log.ts";
 import { startProxy } from "./lib/proxy.ts";
 import { startDurableRedis } from "./lib/redis.ts";
 
 const reason = missing("redis-server");
-const OPTIONS = { retentionMs: 3_600_000, timeZone: "Asia/Karachi" };
-
-interface Rest extends AsyncDisposable {
-  readonly log: EventLog;
-}
-
-/** The log of an edge handler. */
-function openRest(url: string, { token = REST_TOKEN, logger = silent as Logger } = {}): Rest {
-  const redis = connectRedisRest({ url, token, logger });
-  const log = createRedisLog({ redis, ...OPTIONS, logger });
-  return {
-    log,
-    async [Symbol.asyncDispose]() {
-      await log[Symbol.asyncDispose]();
-      await redis[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** The log of a bridge, beside the gateway. */
-async function openResp(url: string): Promise<Rest> {
-  const redis = await connectRedis(url, silent);
-  const log = createRedisLog({ redis, ...OPTIONS, logger: silent });
-  return { log, [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose]() };
-}
 
 /** Appends batches of up to five as a bridge does: again, until it is told that they are in. */
 function startAppending(log: EventLog, company: CompanyId) {

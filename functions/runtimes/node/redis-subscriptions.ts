@@ -3,6 +3,7 @@ import { sleep } from "../../core/backoff.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { RedisConnection, SubscriptionHandler } from "../../ports/redis-connection.ts";
 import { type Client, openRedisLink, type RedisLink } from "./redis-link.ts";
+import { createWhenWritten, type WhenWritten } from "./redis-written.ts";
 
 /** Milliseconds between PINGs: a subscriber sends nothing by itself, so it would never notice that its server is gone. */
 const PING_MS = 10_000;
@@ -10,9 +11,9 @@ const PING_MS = 10_000;
 /** One channel, however many handlers. */
 interface Channel {
   readonly handlers: Set<SubscriptionHandler>;
-  readonly listener: (payload: string) => void;
-  /** The client it is subscribed on, and the server's confirmation. */
+  /** The client it is subscribed on, what listens there, and the server's confirmation. */
   client: Client | undefined;
+  listener: (payload: string) => void;
   confirmed: Promise<void>;
 }
 
@@ -20,6 +21,7 @@ interface Channel {
 interface Subscriber extends AsyncDisposable {
   readonly link: RedisLink;
   readonly channels: Map<string, Channel>;
+  readonly whenWritten: WhenWritten;
 }
 
 export type RedisSubscriptions = Pick<RedisConnection, "subscribe"> & AsyncDisposable;
@@ -46,7 +48,7 @@ export function createSubscriptions(url: string, logger: Logger): RedisSubscript
       };
       try {
         const client = await own.link.connected();
-        await own.link.answer(client, confirm(name, channel, client));
+        await own.link.answer(client, confirm(name, channel, client, own.whenWritten));
         return end;
       } catch (error) {
         end();
@@ -63,21 +65,17 @@ export function createSubscriptions(url: string, logger: Logger): RedisSubscript
 }
 
 function createChannel(): Channel {
-  const handlers = new Set<SubscriptionHandler>();
-  return {
-    handlers,
-    listener: (payload) => {
-      for (const handler of handlers) handler.message(payload);
-    },
-    client: undefined,
-    confirmed: Promise.resolve(),
-  };
+  return { handlers: new Set(), client: undefined, listener: () => {}, confirmed: Promise.resolve() };
 }
 
 /** Subscribes the channel on the client, once. */
-function confirm(name: string, channel: Channel, client: Client): Promise<void> {
+function confirm(name: string, channel: Channel, client: Client, whenWritten: WhenWritten): Promise<void> {
   if (channel.client !== client) {
     channel.client = client;
+    channel.listener = (payload) =>
+      whenWritten(client, () => {
+        for (const handler of channel.handlers) handler.message(payload);
+      });
     channel.confirmed = client.subscribe(name, channel.listener);
   }
   return channel.confirmed;
@@ -85,13 +83,17 @@ function confirm(name: string, channel: Channel, client: Client): Promise<void> 
 
 function openSubscriber(url: string, logger: Logger): Subscriber {
   const channels = new Map<string, Channel>();
+  const whenWritten = createWhenWritten();
   const closing = new AbortController();
   let wasReady = false;
   const link = openRedisLink({
     url,
     logger,
     async prepare(client) {
-      await Promise.all(Array.from(channels, ([name, channel]) => confirm(name, channel, client)));
+      const confirmAll = Array.from(channels, ([name, channel]) =>
+        confirm(name, channel, client, whenWritten),
+      );
+      await Promise.all(confirmAll);
       if (wasReady) {
         for (const { handlers } of channels.values()) {
           for (const handler of handlers) handler.restored();
@@ -116,6 +118,7 @@ function openSubscriber(url: string, logger: Logger): Subscriber {
   return {
     link,
     channels,
+    whenWritten,
     async [Symbol.asyncDispose]() {
       closing.abort();
       await Promise.all([pinging, link[Symbol.asyncDispose]()]);

@@ -76,7 +76,7 @@ export async function expectAll(
 /** The same without waiting. */
 function expectExactly(reader: Reader, sent: readonly number[], from = 0): void {
   const { missing, twice, foreign, disorder, wrongIds, count } = compare(sent, reader.events.slice(from));
-  expect({
+  const found = {
     count,
     missing: few(missing),
     twice: few(twice),
@@ -84,7 +84,9 @@ function expectExactly(reader: Reader, sent: readonly number[], from = 0): void 
     disorder: few(disorder),
     wrongIds: few(wrongIds),
     problems: reader.problems,
-  }).toEqual({
+  };
+  // What a log that was put back to an earlier state says of itself, for who looks for the cause.
+  expect(found, `gaps: ${JSON.stringify(reader.gaps)}`).toEqual({
     ...{ count: sent.length, missing: [], twice: [], foreign: [], disorder: [], wrongIds: [], problems: [] },
   });
 }

@@ -1,11 +1,16 @@
 /** What is in one company's log, read from the store itself: no hub, no stream, nothing that could hide a duplicate. */
 import { expect } from "vitest";
 import { createRedisLog } from "../../../functions/adapters/event-log-redis.ts";
+import { connectRedisRest } from "../../../functions/adapters/redis-connection-rest.ts";
 import { GENESIS } from "../../../functions/core/cursor.ts";
 import type { CompanyId } from "../../../functions/core/ids.ts";
+import type { Logger } from "../../../functions/core/logger.ts";
 import type { Tallies } from "../../../functions/core/tallies.ts";
+import type { EventLog } from "../../../functions/ports/event-log.ts";
+import type { RedisConnection } from "../../../functions/ports/redis-connection.ts";
 import { connectRedis } from "../../../functions/runtimes/node/redis-resp.ts";
 import { silent } from "../../support/logger.ts";
+import { REST_TOKEN } from "../../support/redis-rest.ts";
 import { waitFor } from "../../support/wait.ts";
 import { compare, few } from "./compare.ts";
 import type { Received } from "./reader.ts";
@@ -99,4 +104,31 @@ export async function expectLogged(
     disorder: isOrdered ? few(disorder) : [],
     wrongIds: ids ? few(wrongIds) : [],
   }).toEqual({ count: sent.length, missing: [], twice: [], foreign: [], disorder: [], wrongIds: [] });
+}
+
+export interface OpenedLog extends AsyncDisposable {
+  readonly log: EventLog;
+}
+
+const OPTIONS = { retentionMs: 3_600_000, timeZone: "Asia/Karachi" };
+
+/** The log of an edge handler, through a REST gateway. */
+export function openRest(url: string, { token = REST_TOKEN, logger = silent as Logger } = {}): OpenedLog {
+  return openOn(connectRedisRest({ url, token, logger }), logger);
+}
+
+/** The log of a bridge, or of a server on Node. */
+export async function openResp(url: string): Promise<OpenedLog> {
+  return openOn(await connectRedis(url, silent), silent);
+}
+
+function openOn(redis: RedisConnection, logger: Logger): OpenedLog {
+  const log = createRedisLog({ redis, ...OPTIONS, logger });
+  return {
+    log,
+    async [Symbol.asyncDispose]() {
+      await log[Symbol.asyncDispose]();
+      await redis[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -13,16 +13,26 @@ export interface CuttingProxy extends AsyncDisposable {
   cutAfter(bytes: number, way?: Direction): Promise<void>;
   /** Keeps back what is sent that way from now on. */
   hold(way: Direction): void;
-  /** Hands on what was kept back, and keeps back no more. */
+  /** Takes nothing more that way: who sends is left with it when the sockets between are full. */
+  stall(way: Direction): void;
+  /** Hands on what was kept back, and keeps back no more; takes everything again. */
   release(): void;
   /** Ends every connection; what was kept back is lost. Connections after it are handed on. */
   cut(): Promise<void>;
 }
 
-/** @param direction Whose bytes `cutAfter` counts. */
-export async function startProxy(target: number, direction: Direction): Promise<CuttingProxy> {
+/**
+ * @param direction Whose bytes `cutAfter` counts.
+ * @param onChunk Called with what came, before it is handed on or kept back.
+ */
+export async function startProxy(
+  target: number,
+  direction: Direction,
+  onChunk?: (chunk: Buffer, way: Direction) => void,
+): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   const kept = new Map<Socket, Buffer[]>();
+  const sources = new Map<Socket, Direction>();
   let connections = 0;
   let cut: { readonly way: Direction; left: number; readonly done: () => void } | undefined;
   let holding: Direction | undefined;
@@ -37,11 +47,14 @@ export async function startProxy(target: number, direction: Direction): Promise<
       socket.once("close", () => {
         sockets.delete(socket);
         kept.delete(socket);
+        sources.delete(socket);
         for (const end of ends) end.destroySoon();
       });
     }
     const relay = (from: Socket, to: Socket, way: Direction) => {
+      sources.set(from, way);
       from.on("data", (chunk: Buffer) => {
+        onChunk?.(chunk, way);
         if (holding === way) return void kept.set(to, [...(kept.get(to) ?? []), chunk]);
         if (cut?.way !== way) return void to.write(chunk);
         const part = chunk.subarray(0, cut.left);
@@ -81,8 +94,12 @@ export async function startProxy(target: number, direction: Direction): Promise<
     hold(way) {
       holding = way;
     },
+    stall(way) {
+      for (const [from, its] of sources) if (its === way) from.pause();
+    },
     release() {
       holding = undefined;
+      for (const from of sources.keys()) from.resume();
       for (const [to, chunks] of kept) to.write(Buffer.concat(chunks));
       kept.clear();
     },

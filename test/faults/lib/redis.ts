@@ -16,6 +16,10 @@ export interface DurableRedis extends AsyncDisposable {
   kill(): Promise<void>;
   /** Starts it again on the same port with what it had acknowledged. */
   start(): Promise<void>;
+  /** Stops the process where it is; its sockets stay. */
+  freeze(): void;
+  /** It goes on. */
+  thaw(): void;
 }
 
 /** With `appendfsync always`: what was acknowledged is on disk, so that a kill -9 takes nothing that anyone was told of. */
@@ -38,6 +42,8 @@ export async function startDurableRedis(): Promise<DurableRedis> {
         return accepts(port);
       });
     },
+    freeze: () => void current.child.kill("SIGSTOP"),
+    thaw: () => void current.child.kill("SIGCONT"),
     async [Symbol.asyncDispose]() {
       await current.stop("SIGKILL");
       rmSync(folder, { recursive: true });
