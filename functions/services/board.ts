@@ -48,6 +48,10 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
   /** What the roster was made of; it stays when nobody watches, so that the next one costs only what was said meanwhile. */
   let cursor: Cursor = GENESIS;
   let isLoaded = false;
+  /** Whether the log was away when it was last asked; by its clock, when it was back. */
+  let wasAway = false;
+  let backMs = 0;
+  let isAsking = false;
   let stop = new AbortController();
   let ticker: ReturnType<typeof setInterval> | undefined;
   let round: ReturnType<typeof setTimeout> | undefined;
@@ -110,7 +114,7 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
       try {
         await load(signal);
         if (signal.aborted) return;
-        roster.look(clock.now());
+        roster.look(clock.now(), backMs);
         isLoaded = true;
         serveAll();
         for await (const result of log.tail(OPERATIONS_COMPANY, cursor, signal)) {
@@ -131,10 +135,25 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
       const reason = watched.watcher.lookAfter(nowMs);
       if (reason !== undefined) sendAway(watched, reason);
     }
-    if (!isLoaded) return;
-    const { version } = roster;
-    roster.look(clock.now());
-    if (roster.version !== version) changed();
+    if (isLoaded && !isAsking && roster.isDue(clock.now(), backMs)) void lookForSilent(stop);
+  };
+
+  /** Who is due may have spoken and not been heard: only a log that answers, and has nothing newer, says that somebody is silent. */
+  const lookForSilent = async ({ signal }: AbortController) => {
+    isAsking = true;
+    try {
+      const newer = await log.read(OPERATIONS_COMPANY, cursor, 1);
+      if (wasAway) backMs = clock.now();
+      wasAway = false;
+      if (signal.aborted || newer.kind !== "events" || newer.entries.length > 0) return;
+      roster.look(clock.now(), backMs);
+      changed();
+    } catch {
+      // The tail, which meets the same, says so.
+      wasAway = true;
+    } finally {
+      isAsking = false;
+    }
   };
 
   const begin = () => {

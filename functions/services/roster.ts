@@ -35,8 +35,10 @@ export interface Roster {
   readonly version: number;
   /** In log order. */
   take(entries: readonly LogEntry[]): void;
+  /** Whether somebody has fallen silent and is not marked. `fromMs`: whoever spoke before it counts as having spoken then. */
+  isDue(storeMs: number, fromMs: number): boolean;
   /** Marks those who have fallen silent. */
-  look(storeMs: number): void;
+  look(storeMs: number, fromMs: number): void;
   /** Whom the message brings to `version`. */
   snapshot(storeMs: number): BoardMessage;
   /** The newest of each service that changed after that version; undefined: none. The same object while nothing changes. */
@@ -64,6 +66,12 @@ export function createRoster(): Roster {
     sms = bounded(status.sms) ?? sms;
   };
 
+  const due = (storeMs: number, fromMs: number) =>
+    Array.from(known.values()).filter(({ status, seenMs, isSilent }) => {
+      if (isSilent || status.interval === undefined || status.state === "stopped") return false;
+      return storeMs - Math.max(seenMs, fromMs) > SILENT_INTERVALS * status.interval * 1_000;
+    });
+
   return {
     get version() {
       return version;
@@ -71,11 +79,9 @@ export function createRoster(): Roster {
     take(entries) {
       for (const entry of entries) take(entry);
     },
-    look(storeMs) {
-      for (const service of known.values()) {
-        const { status, seenMs, isSilent } = service;
-        if (isSilent || status.interval === undefined || status.state === "stopped") continue;
-        if (storeMs - seenMs <= SILENT_INTERVALS * status.interval * 1_000) continue;
+    isDue: (storeMs, fromMs) => due(storeMs, fromMs).length > 0,
+    look(storeMs, fromMs) {
+      for (const service of due(storeMs, fromMs)) {
         Object.assign(service, { isSilent: true, version: ++version, json: undefined });
       }
     },

@@ -238,6 +238,37 @@ describe.each([
     isAway = false;
     expect((await watcher.snapshot()).services).toHaveLength(1);
   });
+
+  it("calls nobody silent while the log is away, nor whom it could not hear then", async () => {
+    await log.append([statusOf("quick", { interval: 0.3 }), statusOf("gone", { interval: 0.3 })]);
+    let isAway = false;
+    let refused = 0;
+    const board = boardOn(
+      {
+        ...{ latest: log.latest, tallies: log.tallies, tail: log.tail },
+        read(company, after, limit) {
+          if (!isAway) return log.read(company, after, limit);
+          refused++;
+          return Promise.reject(new Error("away"));
+        },
+      },
+      { heartbeatMs: 200 },
+    );
+    const watcher = watchBoard(board);
+    await watcher.snapshot();
+    isAway = true;
+    // Long after both were due.
+    await waitFor("looks in vain", () => refused > 30);
+    expect(watcher.changes()).toEqual([]);
+    isAway = false;
+    await log.append([statusOf("quick", { interval: 60 })]);
+    const gone = await watcher.change("silence", ({ silent }) => silent);
+    expect(gone).toMatchObject({ name: "gone", state: "stopped" });
+    expect(watcher.changes().map(({ name, silent }) => [name, silent])).toEqual([
+      ["quick", false],
+      ["gone", true],
+    ]);
+  });
 });
 
 it("createBoard says everything anew when the log was lost", async () => {

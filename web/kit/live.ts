@@ -9,10 +9,11 @@ import {
 } from "../client/stream.ts";
 import { type BadgeState, showState } from "./connection.ts";
 import { formatClock } from "./dom.ts";
+import { watchLog } from "./log-watch.ts";
 import { describeGap, hideNotice, showNotice } from "./notices.ts";
 import { openPoll, type Poll } from "./poll.ts";
 import { askForToken } from "./shell.ts";
-import { watchSilence } from "./silence.ts";
+import { type Silence, watchSilence } from "./silence.ts";
 import { readToken } from "./token.ts";
 
 export interface LiveOptions extends Omit<StreamOptions, "onMessage" | "onState" | "getToken"> {
@@ -28,7 +29,10 @@ export interface LiveOptions extends Omit<StreamOptions, "onMessage" | "onState"
    * a message. The stream goes on trying. Default: nowhere.
    */
   readonly pollPath?: string;
-  /** Milliseconds without a message of a live stream after which what it feeds is of the past. Default: it may say nothing for as long as it likes. */
+  /**
+   * Milliseconds without a message of a live stream after which what it feeds is of the past. Default: it may say nothing for as long as it
+   * likes, and the server is asked whether its log answers.
+   */
   readonly silentMs?: number;
   /**
    * Whether this message says that the stream is one, where a refusal is a message as well, as in GraphQL: it is live from then on. Default:
@@ -71,30 +75,35 @@ export function openLive(
   let state: StreamState = { kind: "connecting", resumeAfter: "" };
   let isOpen = isOpening === undefined;
   let answers: StreamState | undefined;
-  let silentSince: string | undefined;
+  /** Why it is live and nothing comes. */
+  let silentBecause: string | undefined;
   let poll: Poll | undefined;
   let patience: ReturnType<typeof setTimeout> | undefined;
 
   function show(): void {
     const reason = "reason" in state ? state.reason : "the stream does not come through";
     let shown: BadgeState = answers?.kind === "live" ? { kind: "polling", reason } : state;
-    if (silentSince !== undefined) shown = { kind: "silent", reason: `nothing since ${silentSince}` };
+    if (silentBecause !== undefined) shown = { kind: "silent", reason: silentBecause };
     showState(key, shown, feeds);
   }
 
-  const silence =
+  const silence: Silence =
     silentMs === undefined
-      ? undefined
+      ? watchLog((reason) => {
+          silentBecause = reason;
+          show();
+        })
       : watchSilence(
           silentMs,
           (sinceMs) => {
-            silentSince = formatClock(new Date(sinceMs));
+            const since = formatClock(new Date(sinceMs));
+            silentBecause = `nothing since ${since}`;
             const why = "the log does not answer the server. They go on by themselves.";
-            showNotice("silence", `No numbers since ${silentSince}: ${why}`);
+            showNotice("silence", `No numbers since ${since}: ${why}`);
             show();
           },
           () => {
-            silentSince = undefined;
+            silentBecause = undefined;
             hideNotice("silence");
             show();
           },
@@ -128,8 +137,8 @@ export function openLive(
 
   function setState(next: StreamState): void {
     state = next;
-    if (state.kind === "live") silence?.heard();
-    else silence?.stop();
+    if (state.kind === "live") silence.heard();
+    else silence.stop();
     fallBack();
     show();
     if (answers?.kind !== "live") tellReader(state);
@@ -144,7 +153,7 @@ export function openLive(
         isOpen = true;
         setState({ kind: "live" });
       }
-      silence?.heard();
+      silence.heard();
       if (message.type !== "gap") return onMessage(message);
       const { reason } = Object(JSON.parse(message.data)) as { reason: string };
       tellReaderOfGap(reason);

@@ -7,8 +7,8 @@ export interface PollOptions {
   readonly everyMs: number;
   /** JSON text, as it came. */
   onAnswer(text: string): void;
-  /** `live` while answers come. After `refused` it is asked no more. */
-  onState(state: StreamState): void;
+  /** `live` while answers come. After `refused` it is asked no more. `status`: of the answer that says why, when one came. */
+  onState(state: StreamState, status?: number): void;
 }
 
 export interface Poll {
@@ -30,10 +30,10 @@ export function openPoll(path: string, { everyMs, onAnswer, onState }: PollOptio
   let failures = 0;
   let isOver = false;
 
-  function later(reason: string, waitMs = 0): void {
+  function later(reason: string, waitMs = 0, status?: number): void {
     failures++;
     const delayMs = Math.min(MAX_DELAY_MS, Math.max(waitMs, everyMs * 2 ** Math.min(failures - 1, 10)));
-    onState({ kind: "waiting", reason, untilMs: Date.now() + delayMs });
+    onState({ kind: "waiting", reason, untilMs: Date.now() + delayMs }, status);
     schedule(delayMs);
   }
 
@@ -59,11 +59,12 @@ export function openPoll(path: string, { everyMs, onAnswer, onState }: PollOptio
         schedule(everyMs);
       } else if (status >= 400 && status < 500 && !PASSING.has(status)) {
         stop();
-        onState({ kind: "refused", status, reason: messageOf(text) ?? `the server answered ${status}` });
+        const reason = messageOf(text) ?? `the server answered ${status}`;
+        onState({ kind: "refused", status, reason }, status);
       } else {
         // A date, which a proxy may say, is no number of seconds: then the delay is this page's own.
         const seconds = Number(response.headers.get("retry-after"));
-        later(`the server answered ${status}`, seconds > 0 ? seconds * 1000 : 0);
+        later(`the server answered ${status}`, seconds > 0 ? seconds * 1000 : 0, status);
       }
     } catch {
       // A network error has no readable cause in a browser.

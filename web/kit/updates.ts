@@ -1,8 +1,9 @@
 /** A company's events for a page, one connection for all tabs that show them; over WebSocket or by asking where a stream does not come through. */
 import { subscribe } from "../client/subscribe.ts";
 import type { SubscriptionState } from "../client/updates.ts";
-import { showState } from "./connection.ts";
+import { type BadgeState, showState } from "./connection.ts";
 import { tellReader, tellReaderOfGap } from "./live.ts";
+import { watchLog } from "./log-watch.ts";
 import { readToken } from "./token.ts";
 
 export interface UpdatesOptions {
@@ -19,16 +20,37 @@ export interface UpdatesOptions {
 /** From now on, as long as the page lives: what was before is the page's to ask for. */
 export function openUpdates({ companyId, type, feeds, onData, onState, onGap }: UpdatesOptions): void {
   const key = {};
+  let state: SubscriptionState = { kind: "connecting", resumeAfter: "" };
+  let silentBecause: string | undefined;
+  const log = watchLog((reason) => {
+    silentBecause = reason;
+    show();
+  });
+
+  function show(): void {
+    let shown: BadgeState = state;
+    if (state.kind === "live" && state.transport === "polling") {
+      shown = { kind: "polling", reason: "no stream comes through" };
+    }
+    if (silentBecause !== undefined) shown = { kind: "silent", reason: silentBecause };
+    showState(key, shown, feeds);
+  }
+
   subscribe({
     ...{ url: location.origin, companyId, types: [type], getToken: readToken, resume: false },
-    onEvent: ({ data }) => onData(data),
+    onEvent({ data }) {
+      log.heard();
+      onData(data);
+    },
     onGap({ reason }) {
       tellReaderOfGap(reason);
       onGap();
     },
-    onState(state) {
-      const isAsked = state.kind === "live" && state.transport === "polling";
-      showState(key, isAsked ? { kind: "polling", reason: "no stream comes through" } : state, feeds);
+    onState(next) {
+      state = next;
+      if (state.kind === "live") log.heard();
+      else log.stop();
+      show();
       tellReader(state);
       onState(state);
     },
