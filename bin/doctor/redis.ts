@@ -73,6 +73,8 @@ export function redisRestProbe(url: string, token: string, retentionMs: number):
 interface Looked {
   /** A member of INFO; undefined: it does not say. */
   readonly info: (name: string) => string | undefined;
+  /** When what was appended goes to disk: `always`, `everysec` or `no`; undefined: never, or it does not say. */
+  readonly fsync: string | undefined;
   /** Its clock before ours. */
   readonly skewMs: number;
   readonly log: LogSize;
@@ -95,7 +97,18 @@ async function look(redis: RedisConnection): Promise<Looked> {
   const nowMs = Number(seconds) * 1000 + Number(micros) / 1000;
   // Half of the way there and back is not its fault.
   const skewMs = nowMs - (askedMs + Date.now()) / 2;
-  return { info, skewMs, log: await logSize(redis, nowMs) };
+  return { info, fsync: await fsyncOf(redis, info), skewMs, log: await logSize(redis, nowMs) };
+}
+
+async function fsyncOf(redis: RedisConnection, info: Looked["info"]): Promise<string | undefined> {
+  if (info("aof_enabled") !== "1") return undefined;
+  try {
+    const [, value] = (await redis.command(["CONFIG", "GET", "appendfsync"])) as [string?, string?];
+    return value;
+  } catch {
+    // A user, a gateway or a service that may not ask.
+    return undefined;
+  }
 }
 
 async function logSize(redis: RedisConnection, nowMs: number): Promise<LogSize> {
@@ -128,7 +141,7 @@ async function logSize(redis: RedisConnection, nowMs: number): Promise<LogSize> 
 }
 
 /** What is said of it: first that it is well, or not, then what else is to be known. */
-function judge({ info, skewMs, log }: Looked, retentionMs: number): [Outcome, ...Outcome[]] {
+function judge({ info, fsync, skewMs, log }: Looked, retentionMs: number): [Outcome, ...Outcome[]] {
   const version = info("redis_version") ?? "?";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   const used = Number(info("used_memory") ?? 0);
@@ -180,6 +193,10 @@ function judge({ info, skewMs, log }: Looked, retentionMs: number): [Outcome, ..
   }
   if (info("aof_enabled") === "0")
     note("appendonly is off, so a crash of Redis loses events: CONFIG SET appendonly yes, and in redis.conf");
+  if (fsync !== undefined && fsync !== "always")
+    note(
+      `appendfsync is ${fsync}, so a power cut takes what was acked ${fsync === "no" ? "lately" : "in the last second"}: CONFIG SET appendfsync always, and in redis.conf`,
+    );
   if (Math.abs(skewMs) > MOST_SKEW_MS) {
     note(
       `its clock is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? "ahead of" : "behind"} this machine's: set both by NTP, or tokens are refused, and days begin, at the wrong time`,

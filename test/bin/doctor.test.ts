@@ -238,6 +238,9 @@ describe("doctor on Redis", () => {
     await using server = await startRedis();
     await using redis = await connectRedis(server.url, silent);
     const doctor = async () => (await cli(["doctor"], { ...FREE_PORTS, REDIS_URL: server.url })).stdout;
+    expect(await doctor()).toMatch(/^note {2}Redis .*appendfsync is everysec.*in the last second/m);
+    await redis.command(["CONFIG", "SET", "appendfsync", "always"]);
+    expect(await doctor()).not.toMatch(/appendfsync/);
     await redis.command(["CONFIG", "SET", "appendonly", "no"]);
     await redis.command(["CONFIG", "SET", "maxmemory", "100mb"]);
     // An event an hour ago, of a MiB: a day of them is more than fits.

@@ -10,6 +10,7 @@ import { connect } from "@nats-io/transport-node";
 import { jwtVerify } from "jose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { maskUrls } from "../../functions/core/mask-urls.ts";
+import { startDurableRedis } from "../faults/lib/redis.ts";
 import { freePort } from "../support/process.ts";
 import { startRedisRest } from "../support/redis-rest.ts";
 import { missing, startNats, startRedis } from "../support/servers.ts";
@@ -145,7 +146,7 @@ describe("millrace doctor", () => {
     const reason = missing("redis-server") ?? missing("nats-server");
     if (reason) context.skip(reason);
     using folder = temporaryFolder();
-    await using redis = await startRedis();
+    await using redis = await startDurableRedis();
     await using nats = await startNats();
     const HEARTBEAT_MS = "500";
     await using up = startCli(["up"], { ...FREE_PORTS, DATA_DIR: folder.path, HEARTBEAT_MS });

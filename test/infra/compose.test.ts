@@ -266,6 +266,7 @@ describe("the servers of infra/compose.yaml", () => {
         const client = await createClient({ url }).connect();
         expect(await client.configGet("maxmemory-policy")).toEqual({ "maxmemory-policy": "noeviction" });
         expect(await client.configGet("appendonly")).toEqual({ appendonly: "yes" });
+        expect(await client.configGet("appendfsync")).toEqual({ appendfsync: "always" });
         expect(await client.configGet("maxmemory")).toEqual({ maxmemory: String(1024 ** 3) });
         client.destroy();
         const options = { url: `redis://127.0.0.1:${port}`, socket: { reconnectStrategy: false } } as const;
