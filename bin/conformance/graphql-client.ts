@@ -14,6 +14,13 @@ export const POST = `mutation ($ticketId: ID!, $text: String!, $id: ID) {
   postTicketMessage(ticketId: $ticketId, text: $text, id: $id) { id text }
 }`;
 export const TICKET = "query ($id: ID!) { ticket(id: $id) { id subject messages(last: 100) { id text } } }";
+export const PAST = `query ($id: ID!, $before: ID) {
+  ticket(id: $id) { messages(last: 2, before: $before) { id } }
+}`;
+export const CLOSE = `mutation ($id: ID!, $updateId: ID) {
+  updateTicket(id: $id, input: { status: CLOSED }, updateId: $updateId) { id }
+}`;
+export const CHANGES = "query ($id: ID!) { ticket(id: $id) { changes { id changes } } }";
 export const MESSAGES = `subscription ($ticketId: ID!, $after: Cursor) {
   ticketMessage(ticketId: $ticketId, after: $after) { cursor message { text } gap { reason } }
 }`;

@@ -222,6 +222,18 @@ export const PRODUCT_DEFECTS: Defects = {
     }),
     ["graphql.once"],
   ],
+  "knows no before": [
+    asks(({ variables }) => {
+      if (variables?.before !== undefined) delete variables.before;
+    }),
+    ["graphql.past"],
+  ],
+  "forgets who changed what": [
+    says("/api/graphql", (json) => {
+      if (json.data?.ticket?.changes !== undefined) json.data.ticket.changes = [];
+    }),
+    ["graphql.past"],
+  ],
   "knows no after": [
     asks(({ variables }) => {
       if (variables?.after !== undefined) delete variables.after;

@@ -4,9 +4,12 @@ import { compareOrder } from "../compare.ts";
 import { newRunId } from "../context.ts";
 import {
   ask,
+  CHANGES,
+  CLOSE,
   CREATE,
   itemsOf,
   MESSAGES,
+  PAST,
   POST,
   pathOf,
   post,
@@ -109,6 +112,37 @@ export const graphqlChecks: readonly Check[] = [
           own().map(({ type }, index) => `${index} ${type}`),
         ),
         "asked twice, stored once",
+      );
+    },
+  },
+  {
+    ...rule,
+    id: "graphql.past",
+    title: "What became of a ticket can be asked for: its messages back to the first, and who changed what",
+    async run(context) {
+      const id = `kit-${newRunId()}`;
+      await run(context, CREATE, { id, subject: "past" });
+      const sent = Array.from({ length: 5 }, (_, at) => `${id}-m${at}`);
+      for (const message of sent) await run(context, POST, { ticketId: id, text: "-", id: message });
+      const seen: string[] = [];
+      for (let page = sent.slice(-1); page.length > 0 && seen.length <= sent.length; ) {
+        const { ticket } = await run(context, PAST, { id, before: seen[0] });
+        page = ((ticket?.messages ?? []) as readonly Variables[]).map((message) => String(message.id));
+        seen.unshift(...page);
+      }
+      const problem = compareOrder(sent, seen, "message");
+      if (problem) return fail(`in pages of two: ${problem}`);
+      // The second time it is known by its id.
+      for (let times = 0; times < 2; times++) await run(context, CLOSE, { id, updateId: `${id}-u` });
+      const { ticket } = await run(context, CHANGES, { id });
+      const changes = (ticket?.changes ?? []) as readonly Variables[];
+      return verdict(
+        compareOrder(
+          [`${id}-u {"status":"CLOSED"}`],
+          changes.map((change) => `${change.id} ${JSON.stringify(change.changes)}`),
+          "change",
+        ),
+        "5 messages in pages of two, and one change",
       );
     },
   },

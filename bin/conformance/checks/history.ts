@@ -68,6 +68,31 @@ export const historyChecks: readonly Check[] = [
     },
   },
   {
+    id: "history.latest",
+    area,
+    title: "`after=latest` says where the log ends: from there on comes what is new, and nothing else",
+    source,
+    levels: MILLRACE,
+    needs: ["publish", "ids"],
+    async run(context) {
+      const stream = await context.open();
+      const [before, ...events] = context.make(4);
+      await context.publish([before!]);
+      if (!(await context.arrived(stream, [before!]))) return fail("the stream itself missed an event");
+      const answer = await context.askRoute(path(context.target.company, "latest"));
+      const page = answer.json as Partial<Page> | undefined;
+      if (answer.status !== 200 || page?.events?.length !== 0 || page.more !== false)
+        return fail(`it answered ${answer.status} ${show(answer.text)}, expected 200, no events and no more`);
+      await context.publish(events);
+      if (!(await context.arrived(stream, events))) return fail("the stream itself missed events");
+      const marks = [before!, ...events].map(({ mark }) => mark);
+      const text = (event: object) => marks.find((mark) => JSON.stringify(event).includes(mark));
+      // Events of others may lie between.
+      const got = (await readPages(context, page.next ?? "", 500)).flatMap((event) => text(event) ?? []);
+      return verdict(compareOrder(marks.slice(1), got), "where the log ended, then the 3 events since");
+    },
+  },
+  {
     id: "history.scoped",
     area,
     title: "The pages hold no event of another company",

@@ -20,6 +20,7 @@ export type Defect =
   | "history-skips"
   | "ids-missing"
   | "ids-with-colons"
+  | "latest-is-behind"
   | "leaks-live"
   | "leaks-replay"
   | "line-breaks-not-escaped"

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { bearerOf, endOf, type ReferenceAccess } from "./access.ts";
 import type { Defect } from "./defects.ts";
-import { COMPANY, CURSOR, type ReferenceLog, TYPE } from "./log.ts";
+import { COMPANY, CURSOR, LATEST, type ReferenceLog, TYPE } from "./log.ts";
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
@@ -45,7 +45,13 @@ export function createGuard(
     if (!COMPANY.test(company)) return bad("companyId");
     const types = query.get("types");
     if (types?.split(",").some((type) => !TYPE.test(type))) return bad("types");
-    for (const cursor of [request.headers["last-event-id"], query.get("lastEventId"), query.get("after")]) {
+    const after = query.get("after");
+    const cursors = [
+      request.headers["last-event-id"],
+      query.get("lastEventId"),
+      after === LATEST ? "" : after,
+    ];
+    for (const cursor of cursors) {
       if (
         cursor &&
         defect !== "unchecked-cursor" &&

@@ -12,6 +12,8 @@ export interface Entry {
 
 /** Before the first entry of any list. */
 export const BEFORE_FIRST = "referenceone.0-0";
+/** In place of a cursor of the history: where the list ends. */
+export const LATEST = "latest";
 export const CURSOR = /^([A-Za-z0-9]{1,24})\.(\d{1,15})-(\d{1,15})$/;
 export const COMPANY = /^[A-Za-z0-9._-]{1,64}$/;
 export const TYPE = /^[a-z0-9._-]{1,64}$/;

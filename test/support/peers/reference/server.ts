@@ -12,7 +12,7 @@ import { createAccess } from "./access.ts";
 import type { Defect } from "./defects.ts";
 import { createGuard } from "./guard.ts";
 import { createReferenceHub } from "./hub.ts";
-import { createReferenceLog } from "./log.ts";
+import { BEFORE_FIRST, createReferenceLog, LATEST } from "./log.ts";
 
 export interface ReferenceOptions {
   readonly defect?: Defect;
@@ -82,14 +82,19 @@ export async function startReferenceServer({
   const history = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => {
     if (pass(request, response, query) === undefined) return;
     const list = log.of(query.get("companyId") ?? "");
-    const from = list.findIndex(({ id }) => id === log.read(query.get("after") ?? "")) + 1;
+    const after = query.get("after");
+    if (after === LATEST) {
+      const end = list.at(defect === "latest-is-behind" ? -2 : -1)?.id ?? BEFORE_FIRST;
+      return json(response, { events: [], next: log.shown(end), more: false });
+    }
+    const from = list.findIndex(({ id }) => id === log.read(after ?? "")) + 1;
     const page = list.slice(from, from + Number(query.get("limit") ?? 100));
     const events = page
       .filter((_, index) => defect !== "history-skips" || index !== 2)
       .map(({ id, event }) => ({ cursor: log.shown(id), ...event }));
     json(response, {
       events,
-      next: page.at(-1)?.id ?? query.get("after"),
+      next: page.at(-1)?.id ?? after,
       more: from + page.length < list.length,
     });
   };
