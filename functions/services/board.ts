@@ -48,7 +48,7 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
   /** What the roster was made of; it stays when nobody watches, so that the next one costs only what was said meanwhile. */
   let cursor: Cursor = GENESIS;
   let isLoaded = false;
-  /** Whether the log was away when it was last asked; by its clock, when it was back. */
+  /** Whether the log was away when it was last asked; by its clock, when it was back: until then nobody could be heard. */
   let wasAway = false;
   let backMs = 0;
   let isAsking = false;
@@ -109,11 +109,17 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
     cursor = newest.at(-1)?.cursor ?? at;
   };
 
+  const answered = () => {
+    if (wasAway) backMs = clock.now();
+    wasAway = false;
+  };
+
   const follow = async ({ signal }: AbortController) => {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         await load(signal);
         if (signal.aborted) return;
+        answered();
         roster.look(clock.now(), backMs);
         isLoaded = true;
         serveAll();
@@ -123,6 +129,7 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
         }
       } catch (error) {
         if (signal.aborted) return;
+        wasAway = true;
         logger.warn({ reason: describeError(error) }, "Cannot read the status of services, trying again");
         await sleep(backoffMs(failures), signal);
       }
@@ -135,19 +142,22 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
       const reason = watched.watcher.lookAfter(nowMs);
       if (reason !== undefined) sendAway(watched, reason);
     }
-    if (isLoaded && !isAsking && roster.isDue(clock.now(), backMs)) void lookForSilent(stop);
+    if (isLoaded && !isAsking && roster.isLate(clock.now(), backMs)) void lookForSilent(stop);
   };
 
-  /** Who is due may have spoken and not been heard: only a log that answers, and has nothing newer, says that somebody is silent. */
+  /** Who is late may have spoken and not been heard: only a log that answers, without a word of theirs, says that somebody is silent. */
   const lookForSilent = async ({ signal }: AbortController) => {
     isAsking = true;
     try {
-      const newer = await log.read(OPERATIONS_COMPANY, cursor, 1);
-      if (wasAway) backMs = clock.now();
-      wasAway = false;
-      if (signal.aborted || newer.kind !== "events" || newer.entries.length > 0) return;
-      roster.look(clock.now(), backMs);
-      changed();
+      const newer = await log.read(OPERATIONS_COMPANY, cursor, PAGE_EVENTS);
+      answered();
+      if (signal.aborted) return;
+      // The tail has not heard that its log is another one, or trimmed.
+      if (newer.kind !== "events") return restart();
+      if (newer.more) return;
+      const { version } = roster;
+      roster.look(clock.now(), backMs, newer.entries);
+      if (roster.version !== version) changed();
     } catch {
       // The tail, which meets the same, says so.
       wasAway = true;
@@ -159,6 +169,10 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
   const begin = () => {
     if (ticker !== undefined) return;
     ticker = setInterval(tick, tickMs);
+    restart();
+  };
+  const restart = () => {
+    stop.abort();
     stop = new AbortController();
     void follow(stop);
   };

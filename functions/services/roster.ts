@@ -12,7 +12,8 @@ import type { BoardMessage } from "../ports/service-board.ts";
 
 /** Services known at once: a service may name itself anew each time. */
 const MAX_SERVICES = 1_000;
-/** Intervals of silence after which a service counts as stopped. */
+/** Intervals of silence after which a service is late, and after which it counts as stopped. */
+const LATE_INTERVALS = 2;
 const SILENT_INTERVALS = 3;
 /** Characters of text-message statistics kept a service, whose providers may have names of any length. */
 const MAX_SMS_CHARS = 4_096;
@@ -35,10 +36,10 @@ export interface Roster {
   readonly version: number;
   /** In log order. */
   take(entries: readonly LogEntry[]): void;
-  /** Whether somebody has fallen silent and is not marked. `fromMs`: whoever spoke before it counts as having spoken then. */
-  isDue(storeMs: number, fromMs: number): boolean;
-  /** Marks those who have fallen silent. */
-  look(storeMs: number, fromMs: number): void;
+  /** Whether somebody may soon be silent who is not marked. `fromMs`: whoever spoke before it counts as having spoken then. */
+  isLate(storeMs: number, fromMs: number): boolean;
+  /** Marks those who have fallen silent, but for who speaks in `newer`, entries that are yet to be taken. */
+  look(storeMs: number, fromMs: number, newer?: readonly LogEntry[]): void;
   /** Whom the message brings to `version`. */
   snapshot(storeMs: number): BoardMessage;
   /** The newest of each service that changed after that version; undefined: none. The same object while nothing changes. */
@@ -55,21 +56,20 @@ export function createRoster(): Roster {
   let made: { readonly version: number; readonly atMs: number; readonly message: BoardMessage } | undefined;
   let changes: { readonly version: number; readonly since: Map<number, BoardMessage> } | undefined;
 
-  const take = ({ cursor, record }: LogEntry) => {
-    if (recordType(record) !== SERVICE_STATUS_TYPE) return;
-    const status = parseServiceStatus(JSON.parse(recordData(record)));
+  const take = (entry: LogEntry) => {
+    const status = statusOf(entry);
     if (status === undefined) return;
     const { name } = status;
     if (!known.delete(name) && known.size >= MAX_SERVICES) known.delete(known.keys().next().value!);
-    const [seenMs] = positionParts(cursorParts(cursor).position);
+    const [seenMs] = positionParts(cursorParts(entry.cursor).position);
     known.set(name, { status, seenMs, isSilent: false, version: ++version, json: undefined });
     sms = bounded(status.sms) ?? sms;
   };
 
-  const due = (storeMs: number, fromMs: number) =>
+  const quietFor = (intervals: number, storeMs: number, fromMs: number) =>
     Array.from(known.values()).filter(({ status, seenMs, isSilent }) => {
       if (isSilent || status.interval === undefined || status.state === "stopped") return false;
-      return storeMs - Math.max(seenMs, fromMs) > SILENT_INTERVALS * status.interval * 1_000;
+      return storeMs - Math.max(seenMs, fromMs) > intervals * status.interval * 1_000;
     });
 
   return {
@@ -79,9 +79,13 @@ export function createRoster(): Roster {
     take(entries) {
       for (const entry of entries) take(entry);
     },
-    isDue: (storeMs, fromMs) => due(storeMs, fromMs).length > 0,
-    look(storeMs, fromMs) {
-      for (const service of due(storeMs, fromMs)) {
+    isLate: (storeMs, fromMs) => quietFor(LATE_INTERVALS, storeMs, fromMs).length > 0,
+    look(storeMs, fromMs, newer = []) {
+      const silent = quietFor(SILENT_INTERVALS, storeMs, fromMs);
+      if (silent.length === 0) return;
+      const speaking = new Set(newer.map((entry) => statusOf(entry)?.name));
+      for (const service of silent) {
+        if (speaking.has(service.status.name)) continue;
         Object.assign(service, { isSilent: true, version: ++version, json: undefined });
       }
     },
@@ -112,6 +116,11 @@ export function createRoster(): Roster {
       version++;
     },
   };
+}
+
+function statusOf({ record }: LogEntry): ServiceStatus | undefined {
+  if (recordType(record) !== SERVICE_STATUS_TYPE) return undefined;
+  return parseServiceStatus(JSON.parse(recordData(record)));
 }
 
 /** What is not said is null, so that every service has the same members; only who sends text messages has `sms`. */

@@ -239,28 +239,34 @@ describe.each([
     expect((await watcher.snapshot()).services).toHaveLength(1);
   });
 
+  /** The log, which can be sent away; what is not told of it is the store's own. */
+  const leaving = () => {
+    const state = { isAway: false, refused: 0 };
+    const unlessAway = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
+      return (...args: A) => {
+        if (!state.isAway) return call(...args);
+        state.refused++;
+        return Promise.reject(new Error("away"));
+      };
+    };
+    const { read, latest, tallies, tail } = log;
+    const on: BoardOptions["log"] = {
+      ...{ tail, read: unlessAway(read), latest: unlessAway(latest), tallies: unlessAway(tallies) },
+    };
+    return { state, on };
+  };
+
   it("calls nobody silent while the log is away, nor whom it could not hear then", async () => {
     await log.append([statusOf("quick", { interval: 0.3 }), statusOf("gone", { interval: 0.3 })]);
-    let isAway = false;
-    let refused = 0;
-    const board = boardOn(
-      {
-        ...{ latest: log.latest, tallies: log.tallies, tail: log.tail },
-        read(company, after, limit) {
-          if (!isAway) return log.read(company, after, limit);
-          refused++;
-          return Promise.reject(new Error("away"));
-        },
-      },
-      { heartbeatMs: 200 },
-    );
+    const { state, on } = leaving();
+    const board = boardOn(on, { heartbeatMs: 200 });
     const watcher = watchBoard(board);
     await watcher.snapshot();
-    isAway = true;
+    state.isAway = true;
     // Long after both were due.
-    await waitFor("looks in vain", () => refused > 30);
+    await waitFor("looks in vain", () => state.refused > 30);
     expect(watcher.changes()).toEqual([]);
-    isAway = false;
+    state.isAway = false;
     await log.append([statusOf("quick", { interval: 60 })]);
     const gone = await watcher.change("silence", ({ silent }) => silent);
     expect(gone).toMatchObject({ name: "gone", state: "stopped" });
@@ -268,6 +274,59 @@ describe.each([
       ["quick", false],
       ["gone", true],
     ]);
+  });
+
+  it("tells one who comes while the log is away of nobody's silence when it is back", async () => {
+    await log.append([statusOf("one", { interval: 0.3 })]);
+    const { state, on } = leaving();
+    const board = boardOn(on, { heartbeatMs: 200 });
+    const first = watchBoard(board);
+    await first.snapshot();
+    state.isAway = true;
+    await waitFor("looks in vain", () => state.refused > 15);
+    first.joined.leave();
+    const second = watchBoard(board);
+    await waitFor("more of them", () => state.refused > 20);
+    state.isAway = false;
+    expect((await second.snapshot()).services).toMatchObject([{ name: "one", silent: false }]);
+    await second.change("silence", ({ silent }) => silent);
+  });
+
+  it("finds who is silent among others that speak all the time, on a tail that is always behind", async () => {
+    await log.append([statusOf("one", { interval: 0.3 })]);
+    let hasEnded = false;
+    const { on } = leaving();
+    const board = boardOn(
+      {
+        ...on,
+        // As over REST where nothing can be subscribed to, but slower.
+        async *tail(company, after, signal) {
+          for (let cursor = after; !signal.aborted; ) {
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            const result = await log.read(company, cursor, 500);
+            if (result.kind !== "events" || result.entries.length === 0) continue;
+            cursor = result.entries.at(-1)!.cursor;
+            yield result;
+          }
+        },
+      },
+      { heartbeatMs: 200 },
+    );
+    const watcher = watchBoard(board);
+    await watcher.snapshot();
+    const speaking = (async () => {
+      while (!hasEnded) {
+        await log.append([statusOf("other")]);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    try {
+      const gone = await watcher.change("silence", ({ silent }) => silent);
+      expect(gone.name).toBe("one");
+    } finally {
+      hasEnded = true;
+      await speaking;
+    }
   });
 });
 
@@ -285,4 +344,28 @@ it("createBoard says everything anew when the log was lost", async () => {
   await log.append([statusOf("new")]);
   await waitFor("another snapshot", () => watcher.snapshots().at(-1)!.services[0]?.name === "new");
   expect(watcher.snapshots().at(-1)!.services).toHaveLength(1);
+});
+
+it("createBoard begins anew where the log is another one and its tail has not heard", async () => {
+  await using store = await sqliteStore();
+  const log = await store.open();
+  await log.append([statusOf("old", { interval: 0.3 })]);
+  let tails = 0;
+  using board = createBoard({
+    ...{ logger: silent, heartbeatMs: 200, idleTimeoutMs: 60_000, maxConnectionAgeMs: 0 },
+    log: {
+      ...{ read: log.read, latest: log.latest, tallies: log.tallies },
+      async *tail(_company, _after, signal) {
+        tails++;
+        await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      },
+    },
+    maxConnectionsPerCompany: 10,
+  });
+  const watcher = watchBoard(board);
+  await watcher.snapshot();
+  store.wipe!();
+  await log.append([statusOf("new")]);
+  await waitFor("another snapshot", () => watcher.snapshots().at(-1)!.services[0]?.name === "new");
+  expect(tails).toBe(2);
 });

@@ -153,7 +153,8 @@ export function openLive(
         isOpen = true;
         setState({ kind: "live" });
       }
-      silence.heard();
+      // A tab that joins is given what is kept, whatever the state.
+      if (state.kind === "live") silence.heard();
       if (message.type !== "gap") return onMessage(message);
       const { reason } = Object(JSON.parse(message.data)) as { reason: string };
       tellReaderOfGap(reason);

@@ -4,25 +4,26 @@ import { openPoll } from "./poll.ts";
 import type { Silence } from "./silence.ts";
 
 /** Milliseconds between two questions; a script call or two of the store each, while somebody looks. */
-const ASK_MS = 5_000;
+const ASK_MS = 10_000;
+/** Milliseconds between two questions out of turn. */
+const ASK_AGAIN_MS = 1_000;
 
 /** Of the streams that are live: one question for all of them. */
 const listeners = new Set<(reason: string | undefined) => void>();
 let poll: ReturnType<typeof openPoll> | undefined;
+let askedMs = 0;
 let reason: string | undefined;
 
 /** For one stream, asked from its first `heard` on. `onChange` is told why nothing can come, and undefined when something can again. */
 export function watchLog(onChange: (reason: string | undefined) => void): Silence {
   return {
     heard() {
-      listeners.add(onChange);
-      tell(undefined);
-      poll ??= openPoll("/stream/health", {
-        everyMs: ASK_MS,
-        onAnswer: () => tell(undefined),
-        // Whatever else goes wrong, the streams say themselves.
-        onState: (_state, status) => status === 503 && tell("the log does not answer the server"),
-      });
+      if (!listeners.has(onChange)) {
+        listeners.add(onChange);
+        onChange(reason);
+      }
+      // That something came is no proof: a stream that begins is given what the server remembers. The next question may be 20 s away.
+      if (poll === undefined || (reason !== undefined && Date.now() - askedMs > ASK_AGAIN_MS)) ask();
     },
     stop() {
       if (!listeners.delete(onChange)) return;
@@ -33,6 +34,21 @@ export function watchLog(onChange: (reason: string | undefined) => void): Silenc
       tell(undefined);
     },
   };
+}
+
+function ask(): void {
+  askedMs = Date.now();
+  poll?.stop();
+  poll = openPoll("/stream/health", {
+    everyMs: ASK_MS,
+    onAnswer: () => tell(undefined),
+    onState(state, answer) {
+      if (answer?.status === 503 && answer.text.includes('"degraded"'))
+        tell("the log does not answer the server");
+      // It is asked no more; whatever else goes wrong, the streams say themselves.
+      else if (state.kind === "refused") tell(undefined);
+    },
+  });
 }
 
 function tell(next: string | undefined): void {

@@ -7,8 +7,13 @@ export interface PollOptions {
   readonly everyMs: number;
   /** JSON text, as it came. */
   onAnswer(text: string): void;
-  /** `live` while answers come. After `refused` it is asked no more. `status`: of the answer that says why, when one came. */
-  onState(state: StreamState, status?: number): void;
+  /** `live` while answers come. After `refused` it is asked no more. `answer`: what the server said instead, when it said something. */
+  onState(state: StreamState, answer?: PollAnswer): void;
+}
+
+export interface PollAnswer {
+  readonly status: number;
+  readonly text: string;
 }
 
 export interface Poll {
@@ -30,10 +35,10 @@ export function openPoll(path: string, { everyMs, onAnswer, onState }: PollOptio
   let failures = 0;
   let isOver = false;
 
-  function later(reason: string, waitMs = 0, status?: number): void {
+  function later(reason: string, waitMs = 0, answer?: PollAnswer): void {
     failures++;
     const delayMs = Math.min(MAX_DELAY_MS, Math.max(waitMs, everyMs * 2 ** Math.min(failures - 1, 10)));
-    onState({ kind: "waiting", reason, untilMs: Date.now() + delayMs }, status);
+    onState({ kind: "waiting", reason, untilMs: Date.now() + delayMs }, answer);
     schedule(delayMs);
   }
 
@@ -60,11 +65,11 @@ export function openPoll(path: string, { everyMs, onAnswer, onState }: PollOptio
       } else if (status >= 400 && status < 500 && !PASSING.has(status)) {
         stop();
         const reason = messageOf(text) ?? `the server answered ${status}`;
-        onState({ kind: "refused", status, reason }, status);
+        onState({ kind: "refused", status, reason }, { status, text });
       } else {
         // A date, which a proxy may say, is no number of seconds: then the delay is this page's own.
         const seconds = Number(response.headers.get("retry-after"));
-        later(`the server answered ${status}`, seconds > 0 ? seconds * 1000 : 0, status);
+        later(`the server answered ${status}`, seconds > 0 ? seconds * 1000 : 0, { status, text });
       }
     } catch {
       // A network error has no readable cause in a browser.

@@ -39,7 +39,7 @@ export function openUpdates({ companyId, type, feeds, onData, onState, onGap }: 
   subscribe({
     ...{ url: location.origin, companyId, types: [type], getToken: readToken, resume: false },
     onEvent({ data }) {
-      log.heard();
+      if (state.kind === "live") log.heard();
       onData(data);
     },
     onGap({ reason }) {

@@ -6,7 +6,6 @@
  * it does not have when it is back. Whoever was given it would be given it again under another id. An answer to anything sent after the message is of a
  * later turn, so one PING a batch of messages is enough.
  */
-import { ErrorReply } from "redis";
 import type { Client } from "./redis-link.ts";
 
 /** Runs the function when Redis has written what it told on this client before the call, in the order of the calls; never, when the client is lost first. */
@@ -17,15 +16,13 @@ export function createWhenWritten(): WhenWritten {
   const confirm = async (client: Client, runs: readonly (() => void)[]) => {
     try {
       await client.ping();
-    } catch (error) {
-      // A refusal is an answer. Otherwise the client is lost, and its subscriptions are restored on another one.
-      if (!(error instanceof ErrorReply)) return;
-    }
-    try {
+      // An earlier batch may have failed, and nothing behind it may be handed on.
+      if (!client.isOpen) return;
       for (const run of runs) run();
     } catch {
-      // As the package does with what it cannot read: nothing that follows on it may be handed on.
-      client.destroy();
+      // It is lost; or Redis is busy with a script, and said so within its turn; or nobody can read what it told. On another client the subscriptions
+      // are restored, and what was missed is read.
+      if (client.isOpen) client.destroy();
     }
   };
   return (client, run) => {

@@ -1,5 +1,5 @@
 /** Redis as the tests of faults need it, and what is in it. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createRedisDeadLetters } from "../../../functions/adapters/dead-letters-redis.ts";
@@ -16,8 +16,8 @@ export interface DurableRedis extends AsyncDisposable {
   kill(): Promise<void>;
   /** Starts it again on the same port with what it had acknowledged. */
   start(): Promise<void>;
-  /** Stops the process where it is; its sockets stay. */
-  freeze(): void;
+  /** Stops the process where it is; its sockets stay. Resolves when it stands still (Linux: `/proc/PID/stat`). */
+  freeze(): Promise<void>;
   /** It goes on. */
   thaw(): void;
 }
@@ -42,7 +42,12 @@ export async function startDurableRedis(): Promise<DurableRedis> {
         return accepts(port);
       });
     },
-    freeze: () => void current.child.kill("SIGSTOP"),
+    async freeze() {
+      const { child, pid } = current;
+      child.kill("SIGSTOP");
+      const state = () => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.[0];
+      await waitFor("redis-server to stand still", () => state() === "T");
+    },
     thaw: () => void current.child.kill("SIGCONT"),
     async [Symbol.asyncDispose]() {
       await current.stop("SIGKILL");
