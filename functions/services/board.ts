@@ -52,6 +52,7 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
   let wasAway = false;
   let backMs = 0;
   let isAsking = false;
+  let askedMs = 0;
   let stop = new AbortController();
   let ticker: ReturnType<typeof setInterval> | undefined;
   let round: ReturnType<typeof setTimeout> | undefined;
@@ -142,12 +143,13 @@ export function createBoard(options: BoardOptions): ServiceBoard & Disposable {
       const reason = watched.watcher.lookAfter(nowMs);
       if (reason !== undefined) sendAway(watched, reason);
     }
-    if (isLoaded && !isAsking && roster.isLate(clock.now(), backMs)) void lookForSilent(stop);
+    if (isLoaded && !isAsking && roster.isLate(clock.now(), backMs, askedMs)) void lookForSilent(stop);
   };
 
   /** Who is late may have spoken and not been heard: only a log that answers, without a word of theirs, says that somebody is silent. */
   const lookForSilent = async ({ signal }: AbortController) => {
     isAsking = true;
+    askedMs = clock.now();
     try {
       const newer = await log.read(OPERATIONS_COMPANY, cursor, PAGE_EVENTS);
       answered();

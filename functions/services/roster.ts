@@ -15,6 +15,8 @@ const MAX_SERVICES = 1_000;
 /** Intervals of silence after which a service is late, and after which it counts as stopped. */
 const LATE_INTERVALS = 2;
 const SILENT_INTERVALS = 3;
+/** Times the log is asked in an interval in which somebody is late. */
+const ASKED_AN_INTERVAL = 4;
 /** Characters of text-message statistics kept a service, whose providers may have names of any length. */
 const MAX_SMS_CHARS = 4_096;
 /** Milliseconds a snapshot is good for while nothing changes: it says when it was made. */
@@ -36,8 +38,11 @@ export interface Roster {
   readonly version: number;
   /** In log order. */
   take(entries: readonly LogEntry[]): void;
-  /** Whether somebody may soon be silent who is not marked. `fromMs`: whoever spoke before it counts as having spoken then. */
-  isLate(storeMs: number, fromMs: number): boolean;
+  /**
+   * Whether the log, asked at `askedMs`, is to be asked: somebody is silent and not marked, or soon may be. `fromMs`: whoever spoke before it counts
+   * as having spoken then.
+   */
+  isLate(storeMs: number, fromMs: number, askedMs: number): boolean;
   /** Marks those who have fallen silent, but for who speaks in `newer`, entries that are yet to be taken. */
   look(storeMs: number, fromMs: number, newer?: readonly LogEntry[]): void;
   /** Whom the message brings to `version`. */
@@ -79,7 +84,12 @@ export function createRoster(): Roster {
     take(entries) {
       for (const entry of entries) take(entry);
     },
-    isLate: (storeMs, fromMs) => quietFor(LATE_INTERVALS, storeMs, fromMs).length > 0,
+    isLate: (storeMs, fromMs, askedMs) =>
+      quietFor(SILENT_INTERVALS, storeMs, fromMs).length > 0 ||
+      // An outage that began meanwhile must not be missed; one of seconds is none to who speaks once an hour.
+      quietFor(LATE_INTERVALS, storeMs, fromMs).some(
+        ({ status }) => storeMs - askedMs > (status.interval! * 1_000) / ASKED_AN_INTERVAL,
+      ),
     look(storeMs, fromMs, newer = []) {
       const silent = quietFor(SILENT_INTERVALS, storeMs, fromMs);
       if (silent.length === 0) return;

@@ -276,6 +276,22 @@ describe.each([
     ]);
   });
 
+  it("knows of an outage that ends before anybody is due", async () => {
+    await log.append([statusOf("one", { interval: 1 })]);
+    const { state, on } = leaving();
+    const watcher = watchBoard(boardOn(on, { heartbeatMs: 200 }));
+    const { lastSeen } = (await watcher.snapshot()).services[0]!;
+    state.isAway = true;
+    await waitFor("a question", () => state.refused > 0);
+    const saidMs = Date.parse(lastSeen);
+    await waitFor("the third interval to be nearly over", () => Date.now() - saidMs > 2_800);
+    const backMs = Date.now();
+    state.isAway = false;
+    await watcher.change("silence", ({ silent }) => silent);
+    // Three intervals from when it could be heard again, less what asking now and then may miss.
+    expect(Date.now() - backMs).toBeGreaterThan(1_500);
+  });
+
   it("tells one who comes while the log is away of nobody's silence when it is back", async () => {
     await log.append([statusOf("one", { interval: 0.3 })]);
     const { state, on } = leaving();
