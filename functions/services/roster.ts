@@ -71,11 +71,11 @@ export function createRoster(): Roster {
     sms = bounded(status.sms) ?? sms;
   };
 
-  const quietFor = (intervals: number, storeMs: number, fromMs: number) =>
-    Array.from(known.values()).filter(({ status, seenMs, isSilent }) => {
-      if (isSilent || status.interval === undefined || status.state === "stopped") return false;
-      return storeMs - Math.max(seenMs, fromMs) > intervals * status.interval * 1_000;
-    });
+  /** Intervals a service has been quiet; 0: it is marked, or never counts as silent. */
+  const quietIntervals = ({ status, seenMs, isSilent }: Known, storeMs: number, fromMs: number) =>
+    isSilent || status.interval === undefined || status.state === "stopped"
+      ? 0
+      : (storeMs - Math.max(seenMs, fromMs)) / (status.interval * 1_000);
 
   return {
     get version() {
@@ -85,13 +85,16 @@ export function createRoster(): Roster {
       for (const entry of entries) take(entry);
     },
     isLate: (storeMs, fromMs, askedMs) =>
-      quietFor(SILENT_INTERVALS, storeMs, fromMs).length > 0 ||
-      // An outage that began meanwhile must not be missed; one of seconds is none to who speaks once an hour.
-      quietFor(LATE_INTERVALS, storeMs, fromMs).some(
-        ({ status }) => storeMs - askedMs > (status.interval! * 1_000) / ASKED_AN_INTERVAL,
-      ),
+      Array.from(known.values()).some((service) => {
+        const quiet = quietIntervals(service, storeMs, fromMs);
+        if (quiet <= LATE_INTERVALS || quiet > SILENT_INTERVALS) return quiet > SILENT_INTERVALS;
+        // An outage that began meanwhile must not be missed; one of seconds is none to who speaks once an hour.
+        return storeMs - askedMs > (service.status.interval! * 1_000) / ASKED_AN_INTERVAL;
+      }),
     look(storeMs, fromMs, newer = []) {
-      const silent = quietFor(SILENT_INTERVALS, storeMs, fromMs);
+      const silent = Array.from(known.values()).filter(
+        (service) => quietIntervals(service, storeMs, fromMs) > SILENT_INTERVALS,
+      );
       if (silent.length === 0) return;
       const speaking = new Set(newer.map((entry) => statusOf(entry)?.name));
       for (const service of silent) {

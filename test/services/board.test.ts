@@ -223,23 +223,7 @@ describe.each([
     expect(revoked.ends).toEqual(["revoked"]);
   });
 
-  it("waits while the log is away, and serves who has waited", async () => {
-    await log.append([statusOf("one")]);
-    let isAway = true;
-    const board = boardOn({
-      ...{ latest: log.latest, tail: log.tail, read: log.read },
-      tallies: (company) => (isAway ? Promise.reject(new Error("away")) : log.tallies(company)),
-    });
-    const watcher = watchBoard(board);
-    await waitFor("a first try", () =>
-      logger.lines.some(({ message }) => message.includes("status of services")),
-    );
-    expect(watcher.heard).toEqual([]);
-    isAway = false;
-    expect((await watcher.snapshot()).services).toHaveLength(1);
-  });
-
-  /** The log, which can be sent away; what is not told of it is the store's own. */
+  /** The log, which can be sent away. */
   const leaving = () => {
     const state = { isAway: false, refused: 0 };
     const unlessAway = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
@@ -255,6 +239,20 @@ describe.each([
     };
     return { state, on };
   };
+
+  it("waits while the log is away, and serves who has waited", async () => {
+    await log.append([statusOf("one")]);
+    const { state, on } = leaving();
+    state.isAway = true;
+    const board = boardOn(on);
+    const watcher = watchBoard(board);
+    await waitFor("a first try", () =>
+      logger.lines.some(({ message }) => message.includes("status of services")),
+    );
+    expect(watcher.heard).toEqual([]);
+    state.isAway = false;
+    expect((await watcher.snapshot()).services).toHaveLength(1);
+  });
 
   it("calls nobody silent while the log is away, nor whom it could not hear then", async () => {
     await log.append([statusOf("quick", { interval: 0.3 }), statusOf("gone", { interval: 0.3 })]);
@@ -311,10 +309,9 @@ describe.each([
   it("finds who is silent among others that speak all the time, on a tail that is always behind", async () => {
     await log.append([statusOf("one", { interval: 0.3 })]);
     let hasEnded = false;
-    const { on } = leaving();
     const board = boardOn(
       {
-        ...on,
+        ...log,
         // As over REST where nothing can be subscribed to, but slower.
         async *tail(company, after, signal) {
           for (let cursor = after; !signal.aborted; ) {
@@ -370,7 +367,7 @@ it("createBoard begins anew where the log is another one and its tail has not he
   using board = createBoard({
     ...{ logger: silent, heartbeatMs: 200, idleTimeoutMs: 60_000, maxConnectionAgeMs: 0 },
     log: {
-      ...{ read: log.read, latest: log.latest, tallies: log.tallies },
+      ...log,
       async *tail(_company, _after, signal) {
         tails++;
         await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
