@@ -1,50 +1,37 @@
 /** The tab that listens, against a log that grows, pages that come late, and leaders that begin anew behind or before it. */
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createFollower, type Follower } from "../../web/client/follower.ts";
 import type { Item } from "../../web/client/item.ts";
 import { waitFor } from "../support/wait.ts";
+import { useServer } from "./http-server.ts";
 
 /** Events of a page: few, so that there are many pages. */
 const PAGE = 3;
 const cursorOf = (n: number): string => `e.${n}-0`;
 const numberOf = (cursor: string): number => Number(/^e\.(\d+)-0$/.exec(cursor)?.[1]);
 
-let server: Server;
-let url: string;
 let logEnd = 0;
 /** What the log was made anew behind; 0: never. */
 let oldest = 0;
 let status = 200;
 
-beforeAll(async () => {
-  server = createServer((request, response) => {
-    if (status !== 200) return response.writeHead(status).end("{}");
-    const cursor = new URL(request.url ?? "", "http://a").searchParams.get("after") ?? "";
-    const requested = cursor === "latest" ? logEnd : numberOf(cursor);
-    const after = Math.max(requested, oldest);
-    const gap =
-      after > requested ? { reason: "reset", requested: cursor, resumedAt: cursorOf(after + 1) } : undefined;
-    const count = Math.max(0, Math.min(PAGE, logEnd - after));
-    const events = Array.from({ length: count }, (_, n) => ({
-      cursor: cursorOf(after + n + 1),
-      type: "a",
-      data: after + n + 1,
-    }));
-    const next = cursorOf(after + count);
-    response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ events, next, more: after + count < logEnd, gap }));
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-afterAll(async () => {
-  server.closeAllConnections();
-  server.close();
-  await once(server, "close");
+const server = useServer((request, response) => {
+  if (status !== 200) return response.writeHead(status).end("{}");
+  const cursor = new URL(request.url ?? "", "http://a").searchParams.get("after") ?? "";
+  const requested = cursor === "latest" ? logEnd : numberOf(cursor);
+  const after = Math.max(requested, oldest);
+  const gap =
+    after > requested ? { reason: "reset", requested: cursor, resumedAt: cursorOf(after + 1) } : undefined;
+  const count = Math.max(0, Math.min(PAGE, logEnd - after));
+  const events = Array.from({ length: count }, (_, n) => ({
+    cursor: cursorOf(after + n + 1),
+    type: "a",
+    data: after + n + 1,
+  }));
+  const next = cursorOf(after + count);
+  response.writeHead(200, { "content-type": "application/json" });
+  response.end(JSON.stringify({ events, next, more: after + count < logEnd, gap }));
 });
 
 interface Listening {
@@ -59,7 +46,7 @@ interface Listening {
 function listen(cursor: string): Listening {
   const state = { cursor, delivered: [] as number[], gaps: 0, ready: 0, refused: 0 };
   const follower = createFollower({
-    request: { url, companyId: "acme", types: undefined, getToken: undefined },
+    request: { url: server.url, companyId: "acme", types: undefined, getToken: undefined },
     cursor: () => state.cursor,
     deliver(item) {
       state.cursor = item.cursor;

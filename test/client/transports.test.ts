@@ -1,43 +1,30 @@
 /** What is tried when streams are held back, against a server that holds them back: in Node, where a connection is the same as in a page. */
-import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Subscription, type SubscriptionState, subscribe } from "../../web/client/index.ts";
 import { waitFor } from "../support/wait.ts";
+import { useServer } from "./http-server.ts";
 
-let server: Server;
-let url: string;
 /** Paths that were asked for, each with its token. */
 let asked: string[] = [];
 /** Tokens that are refused. */
 let ended = new Set<string>();
 const types = ["a", "b", "a"];
 
-beforeAll(async () => {
-  server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "", "http://a");
-    const token = request.headers.authorization?.slice("Bearer ".length) ?? "";
-    asked.push(`${pathname} ${searchParams.get("after") ?? ""} ${token}`);
-    if (ended.has(token)) return response.writeHead(401).end("{}");
-    if (pathname === "/stream/updates") {
-      return response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
-    }
-    if (pathname !== "/stream/history") return response.writeHead(403).end("{}");
-    const after = searchParams.get("after");
-    const from = after === "latest" ? 0 : Number(after?.slice(2, -2));
-    const events = types.map((type, n) => ({ cursor: `e.${n + 1}-0`, type, data: n + 1 })).slice(from);
-    const page = { events: after === "latest" ? [] : events, next: `e.${after === "latest" ? 0 : 3}-0` };
-    response.writeHead(200, { "content-type": "application/json" });
-    response.end(JSON.stringify({ ...page, more: false }));
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-afterAll(async () => {
-  server.closeAllConnections();
-  server.close();
-  await once(server, "close");
+const server = useServer((request, response) => {
+  const { pathname, searchParams } = new URL(request.url ?? "", "http://a");
+  const token = request.headers.authorization?.slice("Bearer ".length) ?? "";
+  asked.push(`${pathname} ${searchParams.get("after") ?? ""} ${token}`);
+  if (ended.has(token)) return response.writeHead(401).end("{}");
+  if (pathname === "/stream/updates") {
+    return response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+  }
+  if (pathname !== "/stream/history") return response.writeHead(403).end("{}");
+  const after = searchParams.get("after");
+  const from = after === "latest" ? 0 : Number(after?.slice(2, -2));
+  const events = types.map((type, n) => ({ cursor: `e.${n + 1}-0`, type, data: n + 1 })).slice(from);
+  const page = { events: after === "latest" ? [] : events, next: `e.${after === "latest" ? 0 : 3}-0` };
+  response.writeHead(200, { "content-type": "application/json" });
+  response.end(JSON.stringify({ ...page, more: false }));
 });
 
 describe("subscribe, where streams are held back", () => {
@@ -57,7 +44,15 @@ describe("subscribe, where streams are held back", () => {
 
   const open = (options: Partial<Parameters<typeof subscribe>[0]> = {}): void => {
     subscription = subscribe({
-      ...{ url, companyId: "acme", share: false, resume: false, firstWordMs: 50, pollMs: 10, ...options },
+      ...{
+        url: server.url,
+        companyId: "acme",
+        share: false,
+        resume: false,
+        firstWordMs: 50,
+        pollMs: 10,
+        ...options,
+      },
       onEvent: ({ data }) => heard.push(data),
       onState: (state) => states.push(state),
     });
