@@ -81,7 +81,7 @@ export interface Context {
     options?: { readonly meanwhile?: () => Promise<void> },
   ): Promise<Marked[]>;
   /** The marks of this run, in the order of the events. */
-  marksOf(events: readonly SseEvent[]): string[];
+  marksOf(events: readonly Pick<SseEvent, "data">[]): string[];
   /** True once every one of the events has come on the stream. */
   arrived(stream: Stream, events: readonly Marked[], timeoutMs?: number): Promise<boolean>;
   /** The same, behind a replay that may be of any length: also true when that is still going on. */
